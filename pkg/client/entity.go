@@ -1,0 +1,117 @@
+package client
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Tags are an entity's labels. An integration sees its own without prefix; a
+// bot sees and sends them as "alias:tag".
+type Tags map[string]string
+
+// User is somebody on a platform.
+type User struct {
+	ID         string            `json:"id"`
+	CreatedAt  time.Time         `json:"createdAt"`
+	UpdatedAt  time.Time         `json:"updatedAt"`
+	Tags       Tags              `json:"tags"`
+	Name       string            `json:"name,omitempty"`
+	PictureURL string            `json:"pictureUrl,omitempty"`
+	Properties map[string]string `json:"properties,omitempty"`
+}
+
+// Conversation is a place on a platform where messages go back and forth.
+// Integration is the alias of the installation that it belongs to.
+type Conversation struct {
+	ID           string            `json:"id"`
+	CreatedAt    time.Time         `json:"createdAt"`
+	UpdatedAt    time.Time         `json:"updatedAt"`
+	Channel      string            `json:"channel"`
+	Integration  string            `json:"integration"`
+	Tags         Tags              `json:"tags"`
+	Properties   map[string]string `json:"properties,omitempty"`
+	MessageCount int               `json:"messageCount"`
+}
+
+// Direction tells who made a message: an integration (incoming) or a bot.
+type Direction string
+
+// The directions of a message.
+const (
+	Incoming Direction = "incoming"
+	Outgoing Direction = "outgoing"
+)
+
+// Status is how far an outgoing message got. It never goes backwards, and
+// Failed ends it. Incoming messages have none.
+type Status string
+
+// The statuses of an outgoing message, in order.
+const (
+	Queued    Status = "queued"    // stored, no worker has it yet
+	Sending   Status = "sending"   // an attempt is under way, or died on the way
+	Sent      Status = "sent"      // the platform took it
+	Delivered Status = "delivered" // the platform says that it arrived
+	Read      Status = "read"      // the platform says that it was read
+	Failed    Status = "failed"    // given up, see the dead letter
+)
+
+// Message is one message of a conversation. Payload is JSON, kept digit by
+// digit. Status, AckedAt and Ambiguous are Towpath's additions.
+type Message struct {
+	ID             string          `json:"id"`
+	CreatedAt      time.Time       `json:"createdAt"`
+	UpdatedAt      time.Time       `json:"updatedAt"`
+	Type           string          `json:"type"`
+	Payload        json.RawMessage `json:"payload"`
+	Direction      Direction       `json:"direction"`
+	UserID         string          `json:"userId"`
+	ConversationID string          `json:"conversationId"`
+	Tags           Tags            `json:"tags"`
+	Origin         string          `json:"origin,omitempty"`
+	Status         Status          `json:"status,omitempty"`
+	SentAt         *time.Time      `json:"sentAt,omitempty"`
+	AckedAt        *time.Time      `json:"ackedAt,omitempty"`
+	// Ambiguous counts the sends whose outcome nobody knows, because the
+	// attempt died after it began; each may have reached the platform.
+	Ambiguous int `json:"ambiguous,omitempty"`
+}
+
+// Event is what an integration told a bot. Type is as the bot sees it,
+// "alias:eventType".
+type Event struct {
+	ID             string          `json:"id"`
+	CreatedAt      time.Time       `json:"createdAt"`
+	Type           string          `json:"type"`
+	Payload        json.RawMessage `json:"payload"`
+	ConversationID string          `json:"conversationId,omitempty"`
+	UserID         string          `json:"userId,omitempty"`
+	MessageID      string          `json:"messageId,omitempty"`
+	Status         string          `json:"status"`
+	FailureReason  *string         `json:"failureReason"`
+}
+
+// StateType says whose state it is. "integration" is Botpress's misnomer for a
+// state of the installation.
+type StateType string
+
+// The types of states.
+const (
+	IntegrationState  StateType = "integration"
+	ConversationState StateType = "conversation"
+	UserState         StateType = "user"
+	BotState          StateType = "bot"
+)
+
+// State is a named piece of data that outlives a handler.
+type State struct {
+	ID             string          `json:"id"`
+	CreatedAt      time.Time       `json:"createdAt"`
+	UpdatedAt      time.Time       `json:"updatedAt"`
+	BotID          string          `json:"botId"`
+	ConversationID string          `json:"conversationId,omitempty"`
+	UserID         string          `json:"userId,omitempty"`
+	Name           string          `json:"name"`
+	Type           StateType       `json:"type"`
+	Payload        json.RawMessage `json:"payload"`
+}

@@ -1,0 +1,36 @@
+package events
+
+import "strings"
+
+// Operation names what a worker is asked to do for one installation. The
+// values are Botpress's, as sent in its x-bp-operation header.
+type Operation string
+
+// The operations of the integration model.
+const (
+	WebhookReceived     Operation = "webhook_received"
+	MessageCreated      Operation = "message_created"
+	ActionTriggered     Operation = "action_triggered"
+	Register            Operation = "register"
+	Unregister          Operation = "unregister"
+	Ping                Operation = "ping"
+	CreateUser          Operation = "create_user"
+	CreateConversation  Operation = "create_conversation"
+	MessageUpdated      Operation = "message_updated"
+	ConversationUpdated Operation = "conversation_updated"
+)
+
+// typePrefix sets operations, which are Towpath's own, apart from the events
+// of integrations in ce-type.
+const typePrefix = "towpath."
+
+// CloudEventType returns the ce-type that an operation travels under, such as
+// "towpath.webhook_received".
+func (o Operation) CloudEventType() string { return typePrefix + string(o) }
+
+// OperationOf reads an operation out of a ce-type. It reports false for
+// anything that is no operation, such as an integration's event.
+func OperationOf(cloudEventType string) (Operation, bool) {
+	name, ok := strings.CutPrefix(cloudEventType, typePrefix)
+	return Operation(name), ok && name != ""
+}

@@ -1,0 +1,94 @@
+package events
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+)
+
+// Request is one HTTP request of a platform, as its webhook handler sees it.
+type Request struct {
+	Method string // "POST", "GET"
+	Path   string // below the webhook's URL, "/" at its root
+	Query  string // raw, without "?"
+	Header http.Header
+	Body   []byte // the raw bytes that were signed, or one part of them
+}
+
+// Response is what a webhook handler answers its platform. The zero Response
+// stands for 200 with an empty body.
+type Response struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// storedRequest is Botpress's shape of a request: one string a header, names
+// in lower case. A body that is no UTF-8, which a JSON string cannot carry,
+// goes into bodyBase64 instead.
+type storedRequest struct {
+	Method     string            `json:"method"`
+	Path       string            `json:"path"`
+	Query      string            `json:"query"`
+	Headers    map[string]string `json:"headers"`
+	Body       *string           `json:"body,omitempty"`
+	BodyBase64 string            `json:"bodyBase64,omitempty"`
+}
+
+// MarshalJSON writes the request in the shape that is stored and that remote
+// integrations are sent. Headers that carry secrets are left out: the request
+// was verified before it got here, and what is stored is shown to people.
+func (r *Request) MarshalJSON() ([]byte, error) {
+	stored := storedRequest{Method: r.Method, Path: r.Path, Query: r.Query, Headers: map[string]string{}}
+	for name, values := range r.Header {
+		if !SecretHeader(name) {
+			stored.Headers[strings.ToLower(name)] = strings.Join(values, ", ")
+		}
+	}
+	if utf8.Valid(r.Body) {
+		body := string(r.Body)
+		stored.Body = &body
+	} else {
+		stored.BodyBase64 = base64.StdEncoding.EncodeToString(r.Body)
+	}
+	return json.Marshal(stored)
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (r *Request) UnmarshalJSON(data []byte) error {
+	var stored storedRequest
+	if err := json.Unmarshal(data, &stored); err != nil {
+		return err
+	}
+	*r = Request{Method: stored.Method, Path: stored.Path, Query: stored.Query, Header: http.Header{}}
+	for name, value := range stored.Headers {
+		r.Header.Set(name, value)
+	}
+	switch {
+	case stored.Body != nil:
+		r.Body = []byte(*stored.Body)
+	case stored.BodyBase64 != "":
+		body, err := base64.StdEncoding.DecodeString(stored.BodyBase64)
+		if err != nil {
+			return fmt.Errorf("decode bodyBase64: %w", err)
+		}
+		r.Body = body
+	}
+	return nil
+}
+
+var secretHeader = regexp.MustCompile(`(?i)authorization|cookie|token|secret|password|api-?key|signature|hmac`)
+
+// SecretHeader tells whether a header's value must not be stored or shown. It
+// goes by words in the name, so that a platform nobody has thought of yet is
+// covered too.
+func SecretHeader(name string) bool { return secretHeader.MatchString(name) }
+
+// Webhook is the data of a webhook_received operation.
+type Webhook struct {
+	Req *Request `json:"req"`
+}
