@@ -1,0 +1,83 @@
+package handlers
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/towpath/towpath/pkg/events"
+)
+
+// Integration is the code for one platform. C is its configuration: a struct
+// whose JSON Schema checks every installation before it is accepted.
+type Integration[C any] struct {
+	Name        string // lower case, the default alias of its installations
+	Version     string // "1.0.0"
+	Title       string
+	Description string
+
+	Events   []events.Declared
+	Actions  Actions[C]
+	Channels Channels[C]
+
+	// Verify decides whether a request comes from the platform. It runs in
+	// ingest, before anything is stored; its error's text is not shown to the
+	// sender. An integration without it must say Unverified.
+	Verify func(r *events.Request, configuration C, now time.Time) error
+	// Unverified admits requests that nobody has verified, because the handler
+	// does it. It has to be said aloud.
+	Unverified bool
+	// Handshake answers a platform's question about the webhook itself. What
+	// it answers is not stored. It runs after Verify.
+	Handshake func(r *events.Request, configuration C) (*events.Response, bool)
+	// Split takes a request apart into what happened. Without it, a request is
+	// one part with neither id nor key.
+	Split func(r *events.Request, configuration C) ([]Part, error)
+
+	// Handler runs in a worker for each part. Its response is the answer to
+	// the platform only where that is awaited.
+	Handler func(ctx context.Context, p WebhookProps[C]) (*events.Response, error)
+	// Register runs when an installation or its configuration is new;
+	// Unregister when it is removed. Both may run more than once.
+	Register   func(ctx context.Context, p RegisterProps[C]) error
+	Unregister func(ctx context.Context, p RegisterProps[C]) error
+
+	// Samples are requests as the platform would send them, signed with the
+	// installation's secret; "towpath trigger" sends them.
+	Samples Samples[C]
+	// Fake returns a stand-in for the platform's API, for tests and for
+	// "towpath dev".
+	Fake func() http.Handler
+}
+
+// Part is one thing that happened, out of a request that may tell of many.
+type Part struct {
+	// ID is the provider's own id of what it delivers, equal in each of its
+	// retries: what makes a delivery one. Empty means a hash of the body.
+	ID string
+	// Key names what must stay in order, such as a channel; parts without a
+	// key run in parallel.
+	Key string
+	// Body is the part of the request's body that the handler gets; nil means
+	// all of it.
+	Body []byte
+}
+
+// Samples are an integration's sample requests by name.
+type Samples[C any] map[string]Sample[C]
+
+// Sample makes one kind of request.
+type Sample[C any] struct {
+	Title string
+	Build func(args SampleArgs, configuration C) (*events.Request, error)
+}
+
+// SampleArgs is what may be chosen about a sample. Every field is set when
+// Build is called.
+type SampleArgs struct {
+	ID           string // makes the provider's delivery id
+	Text         string
+	Conversation string
+	User         string
+	Now          time.Time
+}
