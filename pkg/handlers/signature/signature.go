@@ -33,6 +33,11 @@ type Verifier interface {
 	Verify(msg Message, now time.Time) error
 }
 
+// verifierFunc holds its keys in a closure, where no log that prints a verifier finds them.
+type verifierFunc func(Message, time.Time) error
+
+func (f verifierFunc) Verify(msg Message, now time.Time) error { return f(msg, now) }
+
 // Scheme is how a platform proves that a message is its own.
 type Scheme interface {
 	// Verifier accepts messages signed with any of the secrets: the current one and those still accepted during a
@@ -41,6 +46,16 @@ type Scheme interface {
 	// Sign sets what the platform would send at now: headers that sign msg, and, where the scheme signs a time
 	// inside the body or a hash inside the URL, that too. Signing again replaces the earlier signature.
 	Sign(msg *Message, secret string, now time.Time) error
+}
+
+// Verify is [Scheme.Verifier] and [Verifier.Verify] in one, for secrets that come with each call. Its error is an
+// [*Error] unless scheme or secrets are at fault.
+func Verify(scheme Scheme, secrets []string, msg Message, now time.Time) error {
+	verifier, err := scheme.Verifier(secrets...)
+	if err != nil {
+		return err
+	}
+	return verifier.Verify(msg, now)
 }
 
 // Reason is why a message was refused: a short stable word, fit to be the label of a metric.

@@ -43,7 +43,7 @@ type Spec struct {
 // Algorithm is what makes a signature of bytes and a key.
 type Algorithm string
 
-// The algorithms. SHA1 is an HMAC still sound today, but meant only for platforms that offer nothing newer.
+// The algorithms: all but Ed25519 are the hash of an HMAC. SHA1 is for platforms that offer nothing newer.
 const (
 	SHA1    Algorithm = "sha1"
 	SHA256  Algorithm = "sha256"
@@ -130,10 +130,10 @@ func (s Spec) compile() (compiled, error) {
 	s.Template = cmp.Or(s.Template, "{body}")
 	s.Timestamp.Unit = cmp.Or(s.Timestamp.Unit, Seconds)
 	s.Key.Encoding = cmp.Or(s.Key.Encoding, Text)
-	switch {
-	case s.List == Pairs:
+	switch s.List {
+	case Pairs:
 		s.Separator = cmp.Or(s.Separator, ",")
-	case s.List == Versions:
+	case Versions:
 		s.Separator = cmp.Or(s.Separator, " ")
 	}
 
@@ -161,8 +161,8 @@ func (s Spec) compile() (compiled, error) {
 
 	parts, err := parseTemplate(s.Template)
 	need(err == nil, "template: %w", err)
-	need(has(parts, body), "template: {body} must be in it, or the body would not be signed")
-	need(has(parts, id) == (s.IDHeader != ""), "idHeader: it goes with {id} in the template, each needs the other")
+	need(has(parts, bodyPart), "template: {body} must be in it, or the body would not be signed")
+	need(has(parts, idPart) == (s.IDHeader != ""), "idHeader: it goes with {id} in the template, each needs the other")
 
 	sources := 0
 	for _, source := range []string{at.Header, at.Field, at.BodyPath} {
@@ -172,10 +172,11 @@ func (s Spec) compile() (compiled, error) {
 	}
 	need(sources <= 1, "timestamp: only one of header, field and bodyPath")
 	need(at.Field == "" || s.List == Pairs, "timestamp.field: only a list of pairs has fields")
-	need(has(parts, timestamp) == (at.Header != "" || at.Field != ""),
+	need(has(parts, timestampPart) == (at.Header != "" || at.Field != ""),
 		"timestamp: a header or field goes with {timestamp} in the template, each needs the other")
 	need(s.Tolerance == Tolerance{} || sources == 1, "tolerance: it needs a timestamp")
 	need(s.Tolerance.Past >= 0 && s.Tolerance.Future >= 0, "tolerance: it cannot be negative")
+	need(s.Algorithm != Ed25519 || s.Key.Encoding != Text, "key.encoding: an ed25519 key is hex or base64")
 	need(s.Key.Min >= 0 && (s.Key.Max == 0 || s.Key.Max >= s.Key.Min), "key: min and max contradict each other")
 	if err := errors.Join(errs...); err != nil {
 		return compiled{}, fmt.Errorf("signature scheme: %w", err)

@@ -15,11 +15,11 @@ type part struct {
 type placeholder string
 
 const (
-	text      placeholder = ""
-	body      placeholder = "body"
-	timestamp placeholder = "timestamp"
-	id        placeholder = "id"
-	url       placeholder = "url"
+	textPart      placeholder = ""
+	bodyPart      placeholder = "body"
+	timestampPart placeholder = "timestamp"
+	idPart        placeholder = "id"
+	urlPart       placeholder = "url"
 )
 
 func parseTemplate(template string) ([]part, error) {
@@ -35,7 +35,7 @@ func parseTemplate(template string) ([]part, error) {
 		name, after, closed := strings.Cut(after, "}")
 		kind := placeholder(name)
 		switch kind {
-		case body, timestamp, id, url:
+		case bodyPart, timestampPart, idPart, urlPart:
 		default:
 			closed = false
 		}
@@ -46,7 +46,7 @@ func parseTemplate(template string) ([]part, error) {
 			return nil, fmt.Errorf("{%s} is in it twice", name)
 		}
 		// Without text between them, bytes could move from an id into what follows under the same signature.
-		if len(parts) > 0 && parts[len(parts)-1].kind == id {
+		if len(parts) > 0 && parts[len(parts)-1].kind == idPart {
 			return nil, errors.New("{id} needs text after it that ends it")
 		}
 		parts = append(parts, part{kind: kind})
@@ -72,18 +72,18 @@ func (c compiled) signed(msg Message, stamp string) ([]byte, error) {
 	out := make([]byte, 0, len(c.Template)+len(msg.Body)+len(msg.URL)+len(stamp)+64)
 	for i, p := range c.parts {
 		switch p.kind {
-		case text:
+		case textPart:
 			out = append(out, p.text...)
-		case body:
+		case bodyPart:
 			out = append(out, msg.Body...)
-		case timestamp:
+		case timestampPart:
 			out = append(out, stamp...)
-		case url:
+		case urlPart:
 			if msg.URL == "" {
 				return nil, refuse(Missing, "the scheme signs the URL, and the public URL is not known")
 			}
 			out = append(out, msg.URL...)
-		case id:
+		case idPart:
 			value, err := single(msg.Header, c.IDHeader)
 			if err != nil {
 				return nil, err
