@@ -127,9 +127,10 @@ func plantedTrees() map[string]plantedTree {
 				"internal/utils/strings.go": source("utils"),
 				"pkg/events/helpers.go":     source("events"),
 				"pkg/events/types_test.go":  source("events_test"),
-				"pkg/events/database.go":    source("events"),
+				"pkg/events/shared.go":      source("events"),
+				"internal/shared/code.go":   source("shared"),
 			},
-			want: []string{"internal/utils: ", "pkg/events/helpers.go: ", "pkg/events/types_test.go: "},
+			want: []string{"internal/utils: ", "internal/shared: ", "pkg/events/helpers.go: ", "pkg/events/types_test.go: "},
 		},
 		"every package says what it is": {
 			files: map[string]string{

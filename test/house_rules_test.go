@@ -41,13 +41,13 @@ func largePackages(h house) []string {
 
 // emptyNames finds packages and files that are named after nothing in particular, and so attract everything.
 func emptyNames(h house) []string {
-	empty := []string{"util", "utils", "common", "helper", "helpers", "models", "types", "misc", "base", "shared"}
+	empty := []string{"util", "utils", "common", "helper", "helpers", "models", "types", "misc"}
 
 	var found []string
 
 	folders, _ := h.packages()
 	for _, folder := range folders {
-		if slices.Contains(empty, path.Base(folder)) {
+		if slices.Contains(append(empty, "base", "shared"), path.Base(folder)) {
 			found = append(found, folder+": the name says nothing: name it after what it provides")
 		}
 	}
