@@ -149,6 +149,8 @@ func consumerConfig(queue Stream, partition int) jetstream.ConsumerConfig {
 		AckWait:       30 * time.Second,
 		MaxAckPending: 1024,
 		MaxDeliver:    -1,
+		// A doorbell needs no payload, and a partition may hold a thousand.
+		HeadersOnly: true,
 	}
 }
 
