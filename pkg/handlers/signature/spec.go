@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Spec is a signature scheme as data: which bytes are signed, with what, and where signature, time and id are found.
@@ -154,9 +155,17 @@ func (s Spec) compile() (compiled, error) {
 	at := s.Timestamp
 	need(at.Header == "" || isToken(at.Header), "timestamp.header: %q is no header name", at.Header)
 
+	need(!strings.EqualFold(s.Header, s.IDHeader) && !strings.EqualFold(s.Header, at.Header),
+		"header: it carries the signature alone, not the id or time too")
+	need(s.IDHeader == "" || !strings.EqualFold(s.IDHeader, at.Header), "idHeader: it carries the id alone, not the time too")
+
 	listed := s.List != ""
 	need(listed == (s.Version != ""), "version: a list needs it, anything else has none")
 	need(listed || s.Separator == "", "separator: only a list has one")
+	need(!strings.ContainsAny(s.Separator, "+/=") && !strings.ContainsFunc(s.Separator, alphanumeric),
+		"separator: it must not be part of what it separates")
+	need(!strings.ContainsAny(s.Version+at.Field, "=,"+s.Separator), "version, timestamp.field: a name cannot hold what ends it")
+	need(at.Field == "" || at.Field != s.Version, "timestamp.field: it cannot be the version too")
 	need(!listed || s.Prefix == "", "prefix: a list has none, its entries are named by version")
 
 	parts, err := parseTemplate(s.Template)
@@ -187,6 +196,8 @@ func (s Spec) compile() (compiled, error) {
 func known[T ~string](need func(bool, string, ...any), field string, value T, values ...T) {
 	need(slices.Contains(values, value), "%s: %q is not known, use one of %q", field, value, values)
 }
+
+func alphanumeric(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 
 // isToken tells whether name may stand as an HTTP field name.
 func isToken(name string) bool {
