@@ -24,6 +24,7 @@ func floors() []floor {
 		{"the contract on the wire; a process's health and metrics", []string{"pkg/events", "internal/ops"}},
 		{"what an integration or a bot may ask", []string{"pkg/client"}},
 		{"the only packages that speak NATS", []string{"internal/broker", "internal/broker/embedded"}},
+		{"a broker for a test, on a real NATS", []string{"internal/broker/brokertest"}},
 		{"what a platform's requests are verified and faked with", []string{"pkg/handlers/signature", "pkg/handlers/fake"}},
 		{"what an integration is written with; what is stored", []string{"pkg/handlers", "internal/store"}},
 		{"the platforms, and integrations behind HTTP", []string{platforms, "pkg/handlers/remote"}},
@@ -40,9 +41,10 @@ func floors() []floor {
 // forTests may be imported by every test, from whatever floor.
 func forTests() map[string]string {
 	return map[string]string{
-		"internal/broker/embedded":  "tests run against a real NATS",
-		"pkg/handlers/handlerstest": "it is made to be imported by the tests of platforms",
-		"pkg/handlers/fake":         "it is made to stand in for a platform in tests",
+		"internal/broker/embedded":   "tests run against a real NATS",
+		"internal/broker/brokertest": "so do the tests of what stands on the broker",
+		"pkg/handlers/handlerstest":  "it is made to be imported by the tests of platforms",
+		"pkg/handlers/fake":          "it is made to stand in for a platform in tests",
 	}
 }
 
