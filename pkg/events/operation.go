@@ -1,6 +1,9 @@
 package events
 
-import "strings"
+import (
+	"encoding/json"
+	"strings"
+)
 
 // Operation names what a worker is asked to do for one installation. The
 // values are Botpress's, as sent in its x-bp-operation header.
@@ -33,4 +36,15 @@ func (o Operation) CloudEventType() string { return typePrefix + string(o) }
 func OperationOf(cloudEventType string) (Operation, bool) {
 	name, ok := strings.CutPrefix(cloudEventType, typePrefix)
 	return Operation(name), ok && name != ""
+}
+
+// ActionCall is the data of an action_triggered operation.
+type ActionCall struct {
+	Type  string          `json:"type"` // without the alias
+	Input json.RawMessage `json:"input"`
+}
+
+// Registration is the data of a register or unregister operation.
+type Registration struct {
+	WebhookURL string `json:"webhookUrl"`
 }

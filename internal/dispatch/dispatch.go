@@ -1,0 +1,190 @@
+package dispatch
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+	"github.com/sirupsen/logrus"
+
+	"github.com/towpath/towpath/pkg/client"
+	"github.com/towpath/towpath/pkg/events"
+	"github.com/towpath/towpath/pkg/handlers"
+)
+
+// Target is the installation that an operation is for.
+type Target struct {
+	BotID             string
+	BotUserID         string
+	Integration       string
+	Alias             string
+	WebhookID         string
+	ConfigurationType string
+	Configuration     json.RawMessage
+}
+
+// Job is one attempt at one operation.
+type Job struct {
+	Event    event.Event // its id is the delivery's
+	Attempt  int         // from 1
+	Replayed bool
+}
+
+// Result is how an attempt ended.
+type Result struct {
+	Verdict handlers.Verdict
+	// Err is what the verdict was made of, for the log; nil when done.
+	Err error
+	// Interrupted means that the attempt was cut short from outside. It says
+	// nothing about the handler and must not count as an attempt.
+	Interrupted bool
+	// Ambiguous means that nobody knows whether the platform took what was
+	// sent: the connection broke, or time ran out, while it might have.
+	Ambiguous bool
+	Response  *events.Response       // of a webhook
+	Action    *handlers.ActionResult // of an action
+}
+
+// Dispatcher runs operations. Its fields are required but for Timeout.
+type Dispatcher struct {
+	Installations *Installations
+	Backend       client.Backend
+	Logger        *logrus.Logger
+	// Transport carries what handlers send; http.DefaultTransport when nil.
+	Transport http.RoundTripper
+	// Timeout bounds one attempt; 60 s when zero, as on Botpress.
+	Timeout time.Duration
+}
+
+const defaultTimeout = 60 * time.Second
+
+// errTimeout is the cause with which an attempt that takes too long ends.
+var errTimeout = errors.New("the handler took too long")
+
+// Run runs one attempt. It returns when the handler does; when ctx ends, the
+// handler's context does.
+func (d *Dispatcher) Run(ctx context.Context, target Target, job Job) Result {
+	operation, ok := events.OperationOf(job.Event.Type())
+	if !ok {
+		return judged(handlers.Permanent(fmt.Errorf("%s is no operation", job.Event.Type())))
+	}
+	installed, definition, err := d.Installations.Resolve(target)
+	if err != nil {
+		return judged(err)
+	}
+	timeout := d.Timeout
+	if timeout == 0 {
+		timeout = defaultTimeout
+	}
+	bounded, cancel := context.WithTimeoutCause(ctx, timeout, errTimeout)
+	defer cancel()
+	exchanges := &transport{next: d.Transport, logger: d.Logger}
+	base := d.base(target, definition, operation, job, exchanges)
+	var result Result
+	err = recovered(func() error {
+		result, err = run(bounded, installed, base, operation, job.Event.Data())
+		return err
+	})
+	if err == nil {
+		result.Verdict = handlers.Verdict{Decision: handlers.Done}
+		return result
+	}
+	if cause := context.Cause(bounded); errors.Is(err, context.DeadlineExceeded) && errors.Is(cause, errTimeout) {
+		err = fmt.Errorf("%w: %s: %w", errTimeout, timeout, err)
+	}
+	result = judged(err)
+	result.Interrupted = ctx.Err() != nil
+	result.Ambiguous = exchanges.unanswered.Load()
+	return result
+}
+
+func judged(err error) Result { return Result{Verdict: handlers.Judge(err), Err: err} }
+
+func (d *Dispatcher) base(target Target, definition handlers.Definition, operation events.Operation, job Job, exchanges *transport) handlers.Base {
+	caller := client.Caller{BotID: target.BotID, IntegrationID: definition.IntegrationID(), Alias: target.Alias}
+	backend := &declaredOnly{Backend: d.Backend, definition: definition}
+	trace := events.TraceParentOf(job.Event)
+	if trace == "" {
+		trace = events.TraceParent(job.Event.ID(), job.Attempt)
+	}
+	return handlers.Base{
+		Identity: handlers.Identity{
+			BotID: target.BotID, BotUserID: target.BotUserID, IntegrationID: caller.IntegrationID,
+			IntegrationAlias: target.Alias, WebhookID: target.WebhookID, Operation: operation,
+			ConfigurationType: target.ConfigurationType,
+		},
+		Client: client.New(backend, caller).ForDelivery(client.Delivery{
+			ID: job.Event.ID(), Time: job.Event.Time(), TraceParent: trace,
+		}),
+		HTTP: &http.Client{Transport: exchanges},
+		Logger: handlers.Logger{Entry: d.Logger.WithFields(logrus.Fields{
+			"delivery": job.Event.ID(), "attempt": job.Attempt, "bot": target.BotID, "alias": target.Alias,
+		})},
+		Delivery: handlers.Delivery{ID: job.Event.ID(), Attempt: job.Attempt, Replayed: job.Replayed},
+	}
+}
+
+// run decodes the operation's data and calls the handler.
+func run(ctx context.Context, installed handlers.Installed, base handlers.Base, operation events.Operation, data []byte) (Result, error) {
+	switch operation {
+	case events.WebhookReceived:
+		webhook, err := decode[events.Webhook](data)
+		if err == nil && webhook.Req == nil {
+			err = handlers.Permanent(errors.New("decode webhook: it has no req"))
+		}
+		if err != nil {
+			return Result{}, err
+		}
+		response, err := installed.Webhook(ctx, base, webhook.Req)
+		return Result{Response: response}, err
+	case events.MessageCreated:
+		message, err := decode[handlers.Outgoing](data)
+		if err != nil {
+			return Result{}, err
+		}
+		return Result{}, installed.Message(ctx, base, message)
+	case events.ActionTriggered:
+		call, err := decode[events.ActionCall](data)
+		if err != nil {
+			return Result{}, err
+		}
+		output, err := installed.Action(ctx, base, call.Type, call.Input)
+		return Result{Action: &output}, err
+	case events.Register, events.Unregister:
+		registration, err := decode[events.Registration](data)
+		if err != nil {
+			return Result{}, err
+		}
+		if operation == events.Register {
+			return Result{}, installed.Register(ctx, base, registration.WebhookURL)
+		}
+		return Result{}, installed.Unregister(ctx, base, registration.WebhookURL)
+	case events.Ping:
+		return Result{}, nil
+	default:
+		return Result{}, handlers.Permanent(fmt.Errorf("operation %s is not supported by this build", operation))
+	}
+}
+
+func decode[T any](data []byte) (T, error) {
+	var value T
+	if err := json.Unmarshal(data, &value); err != nil {
+		return value, handlers.Permanent(fmt.Errorf("decode operation: %w", err))
+	}
+	return value, nil
+}
+
+// recovered turns a panic into an error.
+func recovered(fn func() error) (err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			err = &handlers.PanicError{Value: value, Stack: debug.Stack()}
+		}
+	}()
+	return fn()
+}
