@@ -1,0 +1,19 @@
+// Package catalog lists the integrations that are built into Towpath.
+package catalog
+
+import (
+	"github.com/towpath/towpath/pkg/handlers"
+	"github.com/towpath/towpath/pkg/handlers/shopify"
+	"github.com/towpath/towpath/pkg/handlers/slack"
+)
+
+// All returns the integrations of this build, one line each.
+func All() []handlers.Registrable {
+	return []handlers.Registrable{
+		shopify.Integration,
+		slack.Integration,
+	}
+}
+
+// Registry returns them by name. Its error lists every fault in any of them.
+func Registry() (*handlers.Registry, error) { return handlers.NewRegistry(All()...) }

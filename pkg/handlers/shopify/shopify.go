@@ -1,0 +1,91 @@
+// Package shopify tells bots of new orders in a Shopify store.
+//
+// With an access token it subscribes to the store's orders by itself. Without
+// one, somebody enters the installation's URL as a webhook for orders/create in
+// the app's settings.
+package shopify
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/google/jsonschema-go/jsonschema"
+
+	"github.com/towpath/towpath/pkg/client"
+	"github.com/towpath/towpath/pkg/events"
+	"github.com/towpath/towpath/pkg/handlers"
+)
+
+// Config is what an installation of Shopify is configured with.
+type Config struct {
+	// ShopName is "acme" or "acme.myshopify.com".
+	ShopName Shop `json:"shopName"`
+	// ClientSecret is the app's client secret. After a rotation it takes
+	// Shopify up to an hour to sign with the new one: list both.
+	ClientSecret handlers.Secrets `json:"clientSecret"`
+	// AccessToken of the Admin API, with the scope read_orders, lets the
+	// installation subscribe by itself.
+	AccessToken handlers.Secret `json:"accessToken,omitempty"`
+	// APIURL is the base of the Admin API, by default the store itself.
+	APIURL string `json:"apiUrl,omitempty"`
+}
+
+// Shop is the name of a store, with or without its domain.
+type Shop string
+
+var shopPattern = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9-]*(\.myshopify\.(com|io))?$`)
+
+// Domain is the store's own domain at Shopify, "acme.myshopify.com".
+func (s Shop) Domain() string {
+	if strings.Contains(string(s), ".") {
+		return strings.ToLower(string(s))
+	}
+	return strings.ToLower(string(s)) + ".myshopify.com"
+}
+
+// UnmarshalJSON takes the name of a store and nothing else: it becomes the host
+// that the access token is sent to.
+func (s *Shop) UnmarshalJSON(data []byte) error {
+	var name string
+	if err := json.Unmarshal(data, &name); err != nil {
+		return errors.New("a shop name must be a string")
+	}
+	if !shopPattern.MatchString(name) {
+		return fmt.Errorf("shop name %q: write acme or acme.myshopify.com", name)
+	}
+	*s = Shop(name)
+	return nil
+}
+
+// JSONSchema implements events.Titled.
+func (Shop) JSONSchema() *jsonschema.Schema {
+	return &jsonschema.Schema{Type: "string", Pattern: shopPattern.String()}
+}
+
+// NewOrderCreated tells of an order right after it was placed.
+var NewOrderCreated = events.Define[NewOrder]("newOrderCreated")
+
+// Integration is Shopify.
+var Integration = handlers.Integration[Config]{
+	Name: "shopify", Version: "1.0.0", Title: "Shopify",
+	Description: "Get the new orders of a store.",
+	Events:      []events.Declared{NewOrderCreated},
+	Verify:      verify,
+	Split:       split,
+	Handler:     handle,
+	Register:    register,
+	Unregister:  unregister,
+	Samples:     samples,
+	Fake:        newFake,
+}
+
+// Webhook is the subscription that registration made.
+type Webhook struct {
+	WebhookURL string `json:"webhookUrl"`
+	ID         int64  `json:"id"`
+}
+
+var webhook = client.DefineState[Webhook]("webhook")

@@ -1,0 +1,93 @@
+package slack
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/towpath/towpath/pkg/events"
+	"github.com/towpath/towpath/pkg/handlers"
+	"github.com/towpath/towpath/pkg/handlers/signature"
+)
+
+// The workspace, app and bot of the samples and of the fake.
+const (
+	sampleTeam    = "T0TOWPATH1"
+	sampleApp     = "A0TOWPATH1"
+	sampleBot     = "B0TOWPATH1"
+	sampleBotUser = "U0TOWPATH1"
+)
+
+// object is a JSON object.
+type object = map[string]any
+
+var samples = handlers.Samples[Config]{
+	"message": {Title: "somebody writes a message", Build: event(func(a handlers.SampleArgs) object {
+		return object{
+			"type": "message", "channel": a.Conversation, "channel_type": "channel", "user": a.User, "team": sampleTeam,
+			"text": a.Text, "ts": timestamp(a.Now), "event_ts": timestamp(a.Now), "client_msg_id": a.ID,
+			"blocks": []object{{"type": "rich_text", "elements": []object{{
+				"type": "rich_text_section", "elements": []object{{"type": "text", "text": a.Text}},
+			}}}},
+		}
+	})},
+	"message_bot": {Title: "the bot's own message comes back", Build: event(func(a handlers.SampleArgs) object {
+		return object{
+			"type": "message", "channel": a.Conversation, "channel_type": "channel", "user": sampleBotUser, "team": sampleTeam,
+			"text": a.Text, "ts": timestamp(a.Now), "event_ts": timestamp(a.Now), "bot_id": sampleBot, "app_id": sampleApp,
+			"bot_profile": object{"id": sampleBot, "app_id": sampleApp, "name": "towpath", "team_id": sampleTeam, "deleted": false},
+		}
+	})},
+	"reaction_added": {Title: "somebody reacts with an emoji", Build: event(func(a handlers.SampleArgs) object {
+		return object{
+			"type": "reaction_added", "user": a.User, "reaction": "eyes", "item_user": sampleBotUser,
+			"item":     object{"type": "message", "channel": a.Conversation, "ts": timestamp(a.Now.Add(-time.Minute))},
+			"event_ts": timestamp(a.Now),
+		}
+	})},
+	"team_join": {Title: "somebody joins the workspace", Build: event(func(a handlers.SampleArgs) object {
+		return object{
+			"type": "team_join", "cache_ts": a.Now.Unix(), "event_ts": timestamp(a.Now),
+			"user": object{
+				"id": a.User, "team_id": sampleTeam, "name": "newcomer", "real_name": "New Comer", "deleted": false,
+				"tz": "Europe/Amsterdam", "tz_label": "Central European Time", "tz_offset": 3600, "is_bot": false,
+				"profile": object{"display_name": "newcomer", "real_name": "New Comer", "email": "newcomer@example.com"},
+			},
+		}
+	})},
+	"url_verification": {Title: "Slack asks whether the URL is ours", Build: func(a handlers.SampleArgs, configuration Config) (*events.Request, error) {
+		return signed(a, configuration, object{"type": typeChallenge, "challenge": a.ID})
+	}},
+}
+
+// event puts an event into its envelope.
+func event(inner func(handlers.SampleArgs) object) func(handlers.SampleArgs, Config) (*events.Request, error) {
+	return func(a handlers.SampleArgs, configuration Config) (*events.Request, error) {
+		return signed(a, configuration, object{
+			"type": typeEvent, "team_id": sampleTeam, "api_app_id": sampleApp, "event": inner(a),
+			"event_id": "Ev" + a.ID, "event_time": a.Now.Unix(), "is_ext_shared_channel": false,
+			"authorizations": []object{{
+				"enterprise_id": nil, "team_id": sampleTeam, "user_id": sampleBotUser, "is_bot": true, "is_enterprise_install": false,
+			}},
+		})
+	}
+}
+
+func signed(a handlers.SampleArgs, configuration Config, content object) (*events.Request, error) {
+	body, err := json.Marshal(content)
+	if err != nil {
+		return nil, fmt.Errorf("encode sample: %w", err)
+	}
+	message := signature.Message{Header: http.Header{"Content-Type": {"application/json"}}, Body: body}
+	if err := signature.Slack.Sign(&message, configuration.SigningSecret[0].Reveal(), a.Now); err != nil {
+		return nil, fmt.Errorf("sign sample: %w", err)
+	}
+	return &events.Request{Method: http.MethodPost, Path: "/", Header: message.Header, Body: message.Body}, nil
+}
+
+// timestamp writes a time as Slack does: seconds, and six digits that make it
+// an id.
+func timestamp(at time.Time) string {
+	return fmt.Sprintf("%d.%06d", at.Unix(), at.Nanosecond()/1000)
+}

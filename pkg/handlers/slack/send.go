@@ -1,0 +1,91 @@
+package slack
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/slack-go/slack"
+
+	"github.com/towpath/towpath/pkg/client"
+	"github.com/towpath/towpath/pkg/events"
+	"github.com/towpath/towpath/pkg/handlers"
+)
+
+// maxText is how many characters Slack takes in one message; it cuts off the
+// rest without a word.
+const maxText = 40_000
+
+// SendMessage is the input of the action sendMessage.
+type SendMessage struct {
+	ChannelID string `json:"channelId"`
+	Text      string `json:"text"`
+	ThreadID  string `json:"threadId,omitempty"` // the timestamp of the thread's first message
+}
+
+// Sent is the output of the action sendMessage. In Slack a message's timestamp
+// is its id.
+type Sent struct {
+	MessageID string `json:"messageId"`
+	Timestamp string `json:"timestamp"`
+}
+
+func sendMessage(ctx context.Context, p handlers.ActionProps[Config, SendMessage]) (Sent, error) {
+	ts, err := post(ctx, p.Props, p.Input.ChannelID, p.Input.ThreadID, p.Input.Text)
+	if err != nil {
+		return Sent{}, err
+	}
+	p.Metadata.SetCost(1)
+	return Sent{MessageID: ts, Timestamp: ts}, nil
+}
+
+func sendText(ctx context.Context, p handlers.MessageProps[Config, events.Text]) error {
+	return deliver(ctx, p, p.Payload.Text)
+}
+
+func sendImage(ctx context.Context, p handlers.MessageProps[Config, events.Image]) error {
+	text := cmp.Or(p.Payload.Caption, p.Payload.Title, "Image")
+	return deliver(ctx, p, text, slack.NewImageBlock(p.Payload.ImageURL, short(text), "", nil))
+}
+
+// deliver posts a message to where its conversation is and says so.
+func deliver[M any](ctx context.Context, p handlers.MessageProps[Config, M], text string, blocks ...slack.Block) error {
+	ts, err := post(ctx, p.Props, p.Conversation.Tags[tagChannel], p.Message.Tags[tagThread], text, blocks...)
+	if err != nil {
+		return err
+	}
+	return p.Ack(ctx, client.Tags{tagMessage: ts})
+}
+
+// post sends one message and returns its timestamp. A long text is not taken
+// apart: Slack has no idempotency keys, so when the second piece failed, its
+// retry would send the first one twice.
+func post(ctx context.Context, p handlers.Props[Config], channel, thread, text string, blocks ...slack.Block) (string, error) {
+	if n := utf8.RuneCountInString(text); n > maxText {
+		return "", handlers.Permanent(handlers.NewRuntimeError(
+			fmt.Sprintf("the text has %d characters and Slack takes %d: send it as several messages", n, maxText), nil))
+	}
+	options := []slack.MsgOption{slack.MsgOptionText(text, false)}
+	if len(blocks) > 0 {
+		options = append(options, slack.MsgOptionBlocks(blocks...))
+	}
+	if thread != "" {
+		options = append(options, slack.MsgOptionTS(thread))
+	}
+	_, ts, err := api(p).PostMessageContext(ctx, channel, options...)
+	if err == nil && ts == "" {
+		err = errors.New("chat.postMessage: the answer is not Slack's; is apiUrl right?")
+	}
+	return ts, judge(err)
+}
+
+// short cuts a text down to what fits into an image's alt_text.
+func short(text string) string {
+	const most = 2000
+	if utf8.RuneCountInString(text) <= most {
+		return text
+	}
+	return string([]rune(text)[:most-1]) + "…"
+}
