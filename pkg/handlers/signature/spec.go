@@ -164,7 +164,12 @@ func (s Spec) compile() (compiled, error) {
 	need(listed || s.Separator == "", "separator: only a list has one")
 	need(!strings.ContainsAny(s.Separator, "+/=") && !strings.ContainsFunc(s.Separator, alphanumeric),
 		"separator: it must not be part of what it separates")
-	need(!strings.ContainsAny(s.Version+at.Field, "=,"+s.Separator), "version, timestamp.field: a name cannot hold what ends it")
+	for _, name := range []string{s.Version, at.Field} {
+		need(name == "" || isToken(name) && !strings.ContainsAny(name, s.Separator),
+			"version, timestamp.field: %q cannot be a name in the list", name)
+	}
+	need(strings.TrimLeft(s.Prefix, " ") == s.Prefix && !strings.ContainsFunc(s.Prefix+s.Separator, unicode.IsControl),
+		"prefix, separator: they must be able to stand in a header")
 	need(at.Field == "" || at.Field != s.Version, "timestamp.field: it cannot be the version too")
 	need(!listed || s.Prefix == "", "prefix: a list has none, its entries are named by version")
 
@@ -199,7 +204,7 @@ func known[T ~string](need func(bool, string, ...any), field string, value T, va
 
 func alphanumeric(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 
-// isToken tells whether name may stand as an HTTP field name.
+// isToken tells whether name is a token of HTTP, as field names are.
 func isToken(name string) bool {
 	for _, c := range []byte(name) {
 		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {

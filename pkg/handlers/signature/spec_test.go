@@ -34,6 +34,9 @@ func TestContradictorySpecsAreRefused(t *testing.T) {
 		"separator without list":      {spec{Header: "S", Separator: ";"}, "separator:"},
 		"separator in signatures":     {spec{Header: "S", List: signature.Pairs, Version: "v1", Separator: "a"}, "separator:"},
 		"version with its end":        {spec{Header: "S", List: signature.Versions, Version: "v 1"}, "version,"},
+		"time under a blank":          {spec{Header: "S", List: signature.Pairs, Version: "v1", Template: "{timestamp}{body}", Timestamp: at{Field: " "}}, "timestamp.field:"},
+		"prefix of two lines":         {spec{Header: "S", Prefix: "a\nb"}, "prefix,"},
+		"prefix after a blank":        {spec{Header: "S", Prefix: " a"}, "prefix,"},
 		"time under the version":      {spec{Header: "S", List: signature.Pairs, Version: "v1", Template: "{timestamp}{body}", Timestamp: at{Field: "v1"}}, "timestamp.field:"},
 		"time in the signature":       {spec{Header: "S", Template: "{timestamp}{body}", Timestamp: at{Header: "s"}}, "header:"},
 		"id in the signature":         {spec{Header: "S", Template: "{id}.{body}", IDHeader: "s"}, "header:"},
@@ -216,4 +219,22 @@ func samplesSign(name, stamp string) string {
 		}
 	}
 	return ""
+}
+
+func TestSignedURLMustBeKnown(t *testing.T) {
+	t.Parallel()
+	spec := signature.Spec{Header: "S", Template: "{url}{body}"}
+	msg := signature.Message{URL: "https://h.example.com/w"}
+	if err := spec.Sign(&msg, "one", noon); err != nil {
+		t.Fatal(err)
+	}
+	if err := signature.Verify(spec, []string{"one"}, msg, noon); err != nil {
+		t.Error(err)
+	}
+	for url, want := range map[string]string{"": "missing", "https://h.example.com/v": "mismatch"} {
+		msg.URL = url
+		if got := reason(t, signature.Verify(spec, []string{"one"}, msg, noon)); got != want {
+			t.Errorf("URL %q: got %s, want %s", url, got, want)
+		}
+	}
 }

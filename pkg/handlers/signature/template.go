@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// A template is text and placeholders. Placeholders are the part's kind, text is in the part itself.
+// part is text of a template, or a placeholder in it.
 type part struct {
 	kind placeholder
 	text string
