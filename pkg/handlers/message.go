@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/google/jsonschema-go/jsonschema"
+
 	"github.com/towpath/towpath/pkg/client"
 	"github.com/towpath/towpath/pkg/events"
 )
@@ -39,13 +41,18 @@ type Outgoing struct {
 }
 
 // NewMessage makes a message handler of a function. M is the payload, such as
-// events.Text; fields that M does not have are ignored.
+// events.Text: a field that it requires must be there, one that it does not
+// have is ignored.
 func NewMessage[C, M any](fn func(context.Context, MessageProps[C, M]) error) Message[C] {
 	message := Message[C]{}
+	var valid *jsonschema.Resolved
 	message.schema, message.fault = events.OpenSchema[M]()
+	if message.fault == nil {
+		valid, message.fault = resolve(message.schema)
+	}
 	message.run = func(ctx context.Context, p Props[C], m Outgoing) error {
 		var payload M
-		if err := json.Unmarshal(m.Message.Payload, &payload); err != nil {
+		if err := decodeValid(m.Message.Payload, valid, &payload); err != nil {
 			return Permanent(NewRuntimeError(fmt.Sprintf("the payload is no %s message: %v", m.Message.Type, err), nil))
 		}
 		return fn(ctx, MessageProps[C, M]{
