@@ -1,0 +1,243 @@
+package shopify_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/towpath/towpath/pkg/client"
+	"github.com/towpath/towpath/pkg/events"
+	"github.com/towpath/towpath/pkg/handlers"
+	"github.com/towpath/towpath/pkg/handlers/shopify"
+)
+
+// fired returns the payload of the one event that was fired, as the bytes that
+// travel and as fields, numbers digit by digit.
+func (i *installation) fired(t *testing.T) (json.RawMessage, map[string]json.RawMessage) {
+	t.Helper()
+	made := i.recorder.asked("createEvent")
+	if len(made) != 1 {
+		t.Fatalf("%d events were fired", len(made))
+	}
+	in := made[0].(*client.CreateEventInput)
+	if in.Type != "newOrderCreated" {
+		t.Errorf("event is %s", in.Type)
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(in.Payload, &fields); err != nil {
+		t.Fatal(err)
+	}
+	return in.Payload, fields
+}
+
+func TestNewOrderIsFired(t *testing.T) {
+	t.Parallel()
+	i := install(t, "")
+	parts, err := i.receive(t.Context(), i.sample(t, "orders/create", sampleArgs()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]handlers.Part{{ID: "0TEST1", Key: "5820982911946154509"}}, parts); diff != "" {
+		t.Error(diff)
+	}
+	raw, fields := i.fired(t)
+	var got shopify.NewOrder
+	if err := json.Unmarshal(raw, &got); err != nil {
+		t.Fatal(err)
+	}
+	got.FullBody = nil
+	number := "TWP42XK9Q"
+	want := shopify.NewOrder{
+		Type: "shopify:newOrderCreated", OrderID: 5820982911946154509, OrderIDString: "5820982911946154509", ShopName: "acme",
+		ConfirmationNumber: &number, CreatedAt: "2026-11-21T09:30:00Z", Currency: "EUR",
+		CurrentSubtotalPrice: "80.00", CurrentTotalDiscounts: "4.00", CurrentTotalPrice: "95.20", CurrentTotalTax: "15.20",
+		CustomerLocale: "nl-NL", OrderStatusURL: "https://shop.example/orders/5820982911946154509",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if body := string(fields["fullBody"]); !strings.Contains(body, `"id":5820982911946154509`) || !strings.Contains(body, "line_items") {
+		t.Errorf("fullBody is not the order: %s", body)
+	}
+}
+
+func TestOnlyNewOrdersAreNews(t *testing.T) {
+	t.Parallel()
+	for _, topic := range []string{"orders/updated", "orders/create ", "ORDERS/CREATE", "carts/create", ""} {
+		i := install(t, "")
+		answer, err := i.Webhook(t.Context(), i.base, post(topic, `{"id":1}`))
+		if err != nil || answer != nil || len(i.recorder.calls) > 0 {
+			t.Errorf("topic %q: answer %v, error %v, calls %v", topic, answer, err, i.recorder.calls)
+		}
+	}
+}
+
+func TestNumbersAndNullsStayAsTheyAre(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		body string
+		want map[string]string
+	}{
+		"an id beyond 2^53": {`{"id":9007199254740993,"confirmation_number":null,"created_at":"x"}`,
+			map[string]string{"order_id": "9007199254740993", "order_id_string": `"9007199254740993"`, "confirmation_number": "null", "currency": ""}},
+		"the largest id": {`{"id":9223372036854775807,"confirmation_number":"A","note":1.10}`,
+			map[string]string{"order_id": "9223372036854775807", "confirmation_number": `"A"`,
+				"fullBody": `{"id":9223372036854775807,"confirmation_number":"A","note":1.10}`}},
+		"nulls for what is optional": {`{"id":1,"currency":null,"customer_locale":null,"order_status_url":null}`,
+			map[string]string{"currency": "", "customer_locale": "", "order_status_url": "", "confirmation_number": "null"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			i := install(t, "")
+			r := post("orders/create", tc.body)
+			parts, err := i.Split(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := i.Webhook(t.Context(), i.base, r); err != nil {
+				t.Fatal(err)
+			}
+			_, fields := i.fired(t)
+			for field, want := range tc.want {
+				if got := string(fields[field]); got != want {
+					t.Errorf("%s is %s, want %s", field, got, want)
+				}
+			}
+			if got := `"` + parts[0].Key + `"`; got != string(fields["order_id_string"]) {
+				t.Errorf("key is %s, order_id_string %s", got, fields["order_id_string"])
+			}
+		})
+	}
+}
+
+func TestOrdersThatAreNone(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{`{}`, `{"id":"x"}`, `{"id":1.5}`, `{"id":9223372036854775808}`, `{"id":-1}`, `[]`, `null`, `{"id":1,"currency":7}`, `x`} {
+		i := install(t, "")
+		if _, err := i.Webhook(t.Context(), i.base, post("orders/create", body)); decision(err) != handlers.GiveUp {
+			t.Errorf("%s: %v", body, err)
+		}
+	}
+	i := install(t, "")
+	i.recorder.fail = errStore
+	if _, err := i.Webhook(t.Context(), i.base, post("orders/create", `{"id":1}`)); decision(err) != handlers.Retry {
+		t.Errorf("a store that is away: %v", err)
+	}
+}
+
+func TestSplit(t *testing.T) {
+	t.Parallel()
+	installed := install(t, "")
+	for name, tc := range map[string]struct {
+		header http.Header
+		body   string
+		want   handlers.Part
+		fault  string
+	}{
+		"no webhook id":     {http.Header{}, `{"id":1}`, handlers.Part{}, "X-Shopify-Webhook-Id is missing"},
+		"no JSON":           {http.Header{"X-Shopify-Webhook-Id": {"w"}}, `x`, handlers.Part{}, "decode body"},
+		"an id of text":     {http.Header{"X-Shopify-Webhook-Id": {"w"}}, `{"id":"gid"}`, handlers.Part{ID: "w", Key: "gid"}, ""},
+		"no resource":       {http.Header{"X-Shopify-Webhook-Id": {"w"}}, `{"id":null}`, handlers.Part{ID: "w"}, ""},
+		"a newer event":     {http.Header{"Shopify-Webhook-Id": {"w"}, "Shopify-Resource-Id": {"gid://shopify/Order/820982911946154508"}}, `{}`, handlers.Part{ID: "w", Key: "820982911946154508"}, ""},
+		"more than 64 bits": {http.Header{"X-Shopify-Webhook-Id": {"w"}}, `{"id":123456789012345678901234567890}`, handlers.Part{ID: "w", Key: "123456789012345678901234567890"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			parts, err := installed.Split(&events.Request{Method: http.MethodPost, Header: tc.header, Body: []byte(tc.body)})
+			if tc.fault != "" {
+				if err == nil || !strings.Contains(err.Error(), tc.fault) {
+					t.Errorf("got %v, want %q", err, tc.fault)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff([]handlers.Part{tc.want}, parts); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestSamplesOfOneConversationAreOneOrder(t *testing.T) {
+	t.Parallel()
+	i := install(t, "")
+	key := func(conversation string) string {
+		args := sampleArgs()
+		args.Conversation = conversation
+		parts, err := i.Split(i.sample(t, "orders/updated", args))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return parts[0].Key
+	}
+	if key("a") != key("a") || key("a") == key("b") || key("77") != "77" {
+		t.Errorf("keys are %s, %s, %s, %s", key("a"), key("a"), key("b"), key("77"))
+	}
+}
+
+func TestRecordedOrder(t *testing.T) {
+	t.Parallel()
+	folder := filepath.Join(testData(t), "payloads")
+	body, err := os.ReadFile(filepath.Join(folder, "shopify.orders_create.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(filepath.Join(folder, "shopify.orders_create.headers.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var headers map[string]string
+	if err := json.Unmarshal(data, &headers); err != nil {
+		t.Fatal(err)
+	}
+	r := &events.Request{Method: http.MethodPost, Path: "/", Header: http.Header{}, Body: body}
+	for name, value := range headers {
+		r.Header.Set(name, value)
+	}
+	i := install(t, "")
+	parts, err := i.Split(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]handlers.Part{{ID: "8a95126f-859a-4db9-b8f1-350e299e9ea0", Key: "820982911946154508"}}, parts); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := i.Webhook(t.Context(), i.base, r); err != nil {
+		t.Fatal(err)
+	}
+	_, fields := i.fired(t)
+	if string(fields["order_id"]) != "820982911946154508" || string(fields["confirmation_number"]) != "null" {
+		t.Errorf("order_id is %s, confirmation_number %s", fields["order_id"], fields["confirmation_number"])
+	}
+}
+
+func FuzzWebhook(f *testing.F) {
+	i := install(f, "")
+	for name := range shopify.Integration.Samples {
+		f.Add("orders/create", i.sample(f, name, sampleArgs()).Body)
+	}
+	f.Add("orders/create", []byte(`{"id":9007199254740993,"confirmation_number":null}`))
+	f.Add("orders/create", []byte(`{"id":"1","ID":2}`))
+	f.Add("", []byte(`null`))
+	f.Fuzz(func(t *testing.T, topic string, body []byte) {
+		r := post(topic, string(body))
+		base := i.base
+		written := &recorder{}
+		base.Client = client.New(written, base.Client.Caller())
+		_, splitting := i.Split(r)
+		_, failed := i.Webhook(t.Context(), base, r)
+		if failed != nil && decision(failed) != handlers.GiveUp {
+			t.Errorf("would be tried again: %v", failed)
+		}
+		if splitting != nil && len(written.calls) > 0 {
+			t.Errorf("refused by split, handled nevertheless: %v", splitting)
+		}
+	})
+}
