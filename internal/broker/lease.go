@@ -35,7 +35,7 @@ type Lease struct {
 // partition belongs to whoever's name its claim carries, as long as that
 // session exists. So a worker renews one key, however many partitions it has,
 // and loses all of them at once.
-func (b *Broker) Share(ctx context.Context, lease Lease, own func(ctx context.Context, partition int)) error {
+func (b *Broker) Share(ctx context.Context, lease Lease, own func(ctx context.Context, partition int)) {
 	if lease.TTL == 0 {
 		lease.TTL = 3 * time.Second
 	}
@@ -43,16 +43,11 @@ func (b *Broker) Share(ctx context.Context, lease Lease, own func(ctx context.Co
 		lease.Renew = lease.TTL / 3
 	}
 	for ctx.Err() == nil {
-		err := b.shareOnce(ctx, lease, own)
-		if ctx.Err() != nil {
-			break
-		}
-		if err != nil {
+		if err := b.shareOnce(ctx, lease, own); err != nil && ctx.Err() == nil {
 			b.logger.WithError(err).Debug("no session with the other workers")
 			pause(ctx, lease.Renew)
 		}
 	}
-	return nil
 }
 
 // shareOnce runs one session from its beginning to its end.

@@ -61,7 +61,7 @@ func (s *share) run(ctx context.Context, b *Broker) error {
 	}()
 	defer func() {
 		stop()
-		<-watched
+		_ = <-watched
 	}()
 	err := s.loop(ctx, entries, synced, watched)
 	if err != nil {

@@ -41,7 +41,7 @@ func ownSchemas(t reflect.Type, found map[reflect.Type]*jsonschema.Schema) map[r
 	if _, seen := found[t]; seen {
 		return found
 	}
-	if titled, ok := reflect.Zero(t).Interface().(Titled); ok && t.Kind() != reflect.Pointer {
+	if titled, ok := reflect.TypeAssert[Titled](reflect.Zero(t)); ok && t.Kind() != reflect.Pointer {
 		found[t] = titled.JSONSchema()
 		return found
 	}

@@ -43,7 +43,7 @@ func (s *Secret) UnmarshalJSON(data []byte) error {
 
 // JSONSchema implements events.Titled.
 func (Secret) JSONSchema() *jsonschema.Schema {
-	return &jsonschema.Schema{Type: "string", MinLength: jsonschema.Ptr(1), WriteOnly: true}
+	return &jsonschema.Schema{Type: "string", MinLength: new(1), WriteOnly: true}
 }
 
 // Secrets is one secret or a list of them: the current one first, then those
@@ -84,6 +84,6 @@ func (s Secrets) Reveal() []string {
 func (Secrets) JSONSchema() *jsonschema.Schema {
 	one := Secret{}.JSONSchema()
 	return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{
-		one, {Type: "array", Items: one, MinItems: jsonschema.Ptr(1)},
+		one, {Type: "array", Items: one, MinItems: new(1)},
 	}}
 }
