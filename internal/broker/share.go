@@ -58,15 +58,14 @@ func (s *share) run(ctx context.Context, b *Broker) error {
 			case <-watch.Done():
 			}
 		})
+		close(watched)
 	}()
 	defer func() {
 		stop()
-		_ = <-watched
+		for range watched { // until the watch has ended
+		}
 	}()
 	err := s.loop(ctx, entries, synced, watched)
-	if err != nil {
-		watched <- nil // loop has read it
-	}
 	s.settle(err)
 	if lost := context.Cause(s.session); errors.Is(lost, ErrLeaseLost) {
 		b.logger.WithField("session", s.name).Warn("lease lost, joining the workers again")
