@@ -1,0 +1,177 @@
+package store
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/towpath/towpath/internal/broker"
+)
+
+// Directory knows all bots and installations without asking: it watches them.
+// A change shows within a second. While NATS is away it goes on with what it
+// knows.
+type Directory struct {
+	broker *broker.Broker
+	logger *logrus.Logger
+
+	mu            sync.RWMutex
+	bots          map[string]Bot             // by key; nil before the first are known
+	installations map[string]Installation    // by key, leaving ones too
+	byWebhook     map[string]Installation    // those that take work
+	byAlias       map[[2]string]Installation // likewise
+}
+
+// NewDirectory returns a Directory that knows nothing until Run.
+func NewDirectory(b *broker.Broker, logger *logrus.Logger) *Directory {
+	return &Directory{broker: b, logger: logger}
+}
+
+// Run watches until ctx ends, through outages of NATS, and returns ctx's cause.
+func (d *Directory) Run(ctx context.Context) error {
+	var both sync.WaitGroup
+	both.Go(func() { watch(ctx, d, broker.Bots, "*", d.setBots) })
+	both.Go(func() { watch(ctx, d, broker.Installations, broker.Key(webhookKeys)+".*", d.setInstallations) })
+	both.Wait()
+	return context.Cause(ctx)
+}
+
+const watchAgainAfter = 500 * time.Millisecond
+
+// watch keeps one bucket's entries. It fills a map of its own until all that
+// is there has come, so that whatever vanished during an outage vanishes here
+// too, and logs only when it falls out of step and when it is back.
+func watch[T any](ctx context.Context, d *Directory, name broker.BucketName, pattern string, set func(map[string]T)) {
+	inStep := true
+	for ctx.Err() == nil {
+		entries, complete := map[string]T{}, false
+		err := func() error {
+			bucket, err := d.broker.Bucket(ctx, name)
+			if err != nil {
+				return err
+			}
+			return bucket.Watch(ctx, pattern, func() {
+				complete = true
+				if !inStep {
+					inStep = true
+					d.logger.WithField("bucket", name).Info("directory is up to date again")
+				}
+				set(entries)
+			}, func(entry broker.Entry) {
+				if err := keep(entries, entry); err != nil {
+					d.logger.WithError(err).WithField("bucket", name).Error("directory leaves an entry out")
+				}
+				if complete {
+					set(entries)
+				}
+			})
+		}()
+		if ctx.Err() != nil {
+			return
+		}
+		if inStep {
+			inStep = false
+			d.logger.WithError(err).WithField("bucket", name).Warn("directory goes on with what it knows until NATS is back")
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(watchAgainAfter):
+		}
+	}
+}
+
+func keep[T any](entries map[string]T, entry broker.Entry) error {
+	delete(entries, entry.Key)
+	if entry.Deleted {
+		return nil
+	}
+	var value T
+	if err := json.Unmarshal(entry.Value, &value); err != nil {
+		return fmt.Errorf("decode %s: %w", entry.Key, err)
+	}
+	entries[entry.Key] = value
+	return nil
+}
+
+func (d *Directory) setBots(bots map[string]Bot) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.bots = maps.Clone(bots)
+}
+
+func (d *Directory) setInstallations(installations map[string]Installation) {
+	byWebhook, byAlias := map[string]Installation{}, map[[2]string]Installation{}
+	for _, i := range installations {
+		if !i.Leaving() {
+			byWebhook[i.WebhookID], byAlias[[2]string{i.BotID, i.Alias}] = i, i
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.installations, d.byWebhook, d.byAlias = maps.Clone(installations), byWebhook, byAlias
+}
+
+// Ready tells whether the Directory has learned all there is, once.
+func (d *Directory) Ready() bool {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.bots != nil && d.installations != nil
+}
+
+// Installation returns the installation of a webhook id, unless it is leaving.
+func (d *Directory) Installation(webhookID string) (Installation, bool) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	found, ok := d.byWebhook[webhookID]
+	return found, ok
+}
+
+// ByAlias returns a bot's installation, unless it is leaving.
+func (d *Directory) ByAlias(bot, alias string) (Installation, bool) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	found, ok := d.byAlias[[2]string{bot, alias}]
+	return found, ok
+}
+
+// List returns all installations, leaving ones too, ordered by bot and alias.
+func (d *Directory) List() []Installation {
+	d.mu.RLock()
+	all := slices.Collect(maps.Values(d.installations))
+	d.mu.RUnlock()
+	slices.SortFunc(all, func(a, b Installation) int {
+		return strings.Compare(a.BotID+"\x00"+a.Alias+"\x00"+a.WebhookID, b.BotID+"\x00"+b.Alias+"\x00"+b.WebhookID)
+	})
+	return all
+}
+
+// Bot returns a bot by its id.
+func (d *Directory) Bot(id string) (Bot, bool) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	found, ok := d.bots[broker.Key(id)]
+	return found, ok
+}
+
+// Authenticate returns the bot whose token this is. It compares hashes with
+// those of all bots, each in constant time.
+func (d *Directory) Authenticate(token string) (Bot, bool) {
+	hash := []byte(hashToken(token))
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	var found Bot
+	for _, bot := range d.bots {
+		if len(hash) > 0 && subtle.ConstantTimeCompare([]byte(bot.TokenHash), hash) == 1 {
+			found = bot
+		}
+	}
+	return found, found.ID != ""
+}

@@ -1,0 +1,122 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"time"
+
+	"github.com/towpath/towpath/internal/broker"
+	"github.com/towpath/towpath/pkg/client"
+)
+
+// record is a user or a conversation as it is stored: what they have in common,
+// and a body of their own.
+type record[Body any] struct {
+	ID        string      `json:"id"`
+	Alias     string      `json:"alias,omitempty"`  // of the installation it belongs to
+	MadeBy    string      `json:"madeBy,omitempty"` // identity of the effect that made it
+	CreatedAt time.Time   `json:"createdAt"`
+	UpdatedAt time.Time   `json:"updatedAt"`
+	Tags      client.Tags `json:"tags"` // as bots see them
+	Body      Body        `json:"body"`
+}
+
+// load reads a JSON value; its error is [broker.ErrNoKey] when there is none.
+func load[T any](ctx context.Context, bucket *broker.Bucket, key string) (value T, revision uint64, err error) {
+	entry, err := bucket.Get(ctx, key)
+	if err != nil {
+		return value, 0, err
+	}
+	if err := json.Unmarshal(entry.Value, &value); err != nil {
+		return value, 0, fmt.Errorf("decode %s: %w", key, err)
+	}
+	return value, entry.Revision, nil
+}
+
+// create writes a value whose key is not there yet, or [broker.ErrConflict].
+func create(ctx context.Context, bucket *broker.Bucket, key string, value any) error {
+	data, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", key, err)
+	}
+	_, err = bucket.Create(ctx, key, data)
+	return err
+}
+
+// change replaces a value by compare-and-swap. Edit may run more than once and
+// reports whether it changed anything; the value that stands is returned.
+func change[T any](ctx context.Context, bucket *broker.Bucket, key string, edit func(*T) (bool, error)) (T, error) {
+	for {
+		value, revision, err := load[T](ctx, bucket, key)
+		if err != nil {
+			return value, err
+		}
+		changed, err := edit(&value)
+		if err != nil || !changed {
+			return value, err
+		}
+		data, err := json.Marshal(value)
+		if err != nil {
+			return value, fmt.Errorf("encode %s: %w", key, err)
+		}
+		if _, err = bucket.Update(ctx, key, data, revision); !errors.Is(err, broker.ErrConflict) {
+			return value, err
+		}
+	}
+}
+
+// storedTags writes a caller's tags as bots see them.
+func storedTags(caller client.Caller, tags client.Tags) client.Tags {
+	if !caller.IsIntegration() {
+		return maps.Clone(tags)
+	}
+	stored := client.Tags{}
+	for key, value := range tags {
+		stored[caller.Alias+":"+key] = value
+	}
+	return stored
+}
+
+// viewTags shows stored tags to a caller: an integration sees only its own.
+func viewTags(caller client.Caller, stored client.Tags) client.Tags {
+	view := client.Tags{}
+	for key, value := range stored {
+		if !caller.IsIntegration() {
+			view[key] = value
+		} else if own, ok := strings.CutPrefix(key, caller.Alias+":"); ok {
+			view[own] = value
+		}
+	}
+	return view
+}
+
+// mergeTags sets given tags, removes those that are given empty, and reports
+// whether anything changed.
+func mergeTags(tags *client.Tags, given client.Tags) bool {
+	changed := false
+	for key, value := range given {
+		old, has := (*tags)[key]
+		switch {
+		case value == "" && has:
+			delete(*tags, key)
+		case value == "" || has && value == old:
+			continue
+		default:
+			if *tags == nil {
+				*tags = client.Tags{}
+			}
+			(*tags)[key] = value
+		}
+		changed = true
+	}
+	return changed
+}
+
+// hidden tells whether something of an alias is out of a caller's reach.
+func hidden(caller client.Caller, alias string) bool {
+	return caller.IsIntegration() && caller.Alias != alias
+}

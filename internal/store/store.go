@@ -1,0 +1,111 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/towpath/towpath/internal/broker"
+	"github.com/towpath/towpath/pkg/client"
+)
+
+// Store answers client calls and keeps installations. It holds no state of its
+// own, so any number of them may work on the same NATS.
+type Store struct {
+	broker *broker.Broker
+	now    func() time.Time
+	table  map[string]handler
+
+	bots, installations, users, conversations, messages, events, states, seen *broker.Bucket
+}
+
+// handler carries out one operation of the table.
+type handler func(ctx context.Context, call client.Call, in, out any) error
+
+// bind gives a typed function the form of the table.
+func bind[In, Out any](f func(context.Context, client.Call, *In) (*Out, error)) handler {
+	return func(ctx context.Context, call client.Call, in, out any) error {
+		typedIn, okIn := in.(*In)
+		typedOut, okOut := out.(*Out)
+		if !okIn || !okOut {
+			return fmt.Errorf("%s takes %T and %T, not %T and %T", call.Operation.Name, typedIn, typedOut, in, out)
+		}
+		answer, err := f(ctx, call, typedIn)
+		if err != nil {
+			return err
+		}
+		*typedOut = *answer
+		return nil
+	}
+}
+
+// Open opens the store's buckets. It returns [broker.ErrNotProvisioned] or
+// [broker.ErrUnavailable] when they cannot be reached.
+func Open(ctx context.Context, b *broker.Broker) (*Store, error) {
+	s := &Store{broker: b, now: time.Now}
+	for name, bucket := range map[broker.BucketName]**broker.Bucket{
+		broker.Bots: &s.bots, broker.Installations: &s.installations, broker.Users: &s.users,
+		broker.Conversations: &s.conversations, broker.Messages: &s.messages, broker.EventRecords: &s.events,
+		broker.States: &s.states, broker.Seen: &s.seen,
+	} {
+		opened, err := b.Bucket(ctx, name)
+		if err != nil {
+			return nil, fmt.Errorf("open store: %w", err)
+		}
+		*bucket = opened
+	}
+	s.table = map[string]handler{
+		"createUser":              bind(s.createUser),
+		"getUser":                 bind(s.getUser),
+		"getOrCreateUser":         bind(s.getOrCreateUser),
+		"createConversation":      bind(s.createConversation),
+		"getConversation":         bind(s.getConversation),
+		"getOrCreateConversation": bind(s.getOrCreateConversation),
+		"createMessage":           bind(s.createMessage),
+		"getMessage":              bind(s.getMessage),
+		"listMessages":            bind(s.listMessages),
+		"updateMessage":           bind(s.updateMessage),
+		"createEvent":             bind(s.createEvent),
+		"getEvent":                bind(s.getEvent),
+		"listEvents":              bind(s.listEvents),
+		"getState":                bind(s.getState),
+		"setState":                bind(s.setState),
+		"callAction":              bind(s.callAction),
+	}
+	return s, nil
+}
+
+// Do implements [client.Backend]. A failure that the caller can act on is a
+// *[client.Error]; those of NATS are the broker's.
+func (s *Store) Do(ctx context.Context, call client.Call, in, out any) error {
+	do, ok := s.table[call.Operation.Name]
+	if !ok {
+		return client.NewError(client.MethodNotFound, "operation %s is not offered", call.Operation.Name)
+	}
+	if call.Caller.BotID == "" {
+		return client.NewError(client.Forbidden, "a call needs the bot that it is made for")
+	}
+	if call.Caller.IsIntegration() {
+		if err := s.allow(ctx, call.Caller); err != nil {
+			return err
+		}
+	}
+	return do(ctx, call, in, out)
+}
+
+// allow refuses an integration whose installation is gone or disabled. One
+// that is being unregistered may still clean up behind itself.
+func (s *Store) allow(ctx context.Context, caller client.Caller) error {
+	installation, err := s.byAlias(ctx, caller.BotID, caller.Alias)
+	if errors.Is(err, broker.ErrNoKey) {
+		return client.NewError(client.Forbidden, "bot %q has no installation %q", caller.BotID, caller.Alias)
+	}
+	if err != nil {
+		return err
+	}
+	if installation.Disabled {
+		return client.NewError(client.Forbidden, "installation %q is disabled", caller.Alias)
+	}
+	return nil
+}

@@ -1,0 +1,161 @@
+package store_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/towpath/towpath/internal/broker"
+	"github.com/towpath/towpath/internal/store"
+	"github.com/towpath/towpath/pkg/client"
+)
+
+func TestManyCallersOfManyProcessesGetOneConversation(t *testing.T) {
+	t.Parallel()
+	s, b, first := installed(t)
+	stores := []*store.Store{first}
+	for range 3 {
+		stores = append(stores, s.open(s.connect()))
+	}
+	var (
+		group sync.WaitGroup
+		mu    sync.Mutex
+		ids   = map[string]int{}
+		made  int
+	)
+	for i := range 64 {
+		group.Go(func() {
+			out, err := as(stores[i%len(stores)], slack).GetOrCreateConversation(t.Context(), client.GetOrCreateConversationInput{
+				Channel: "channel", Tags: client.Tags{"id": "C1", "title": "general"},
+			})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			ids[out.Conversation.ID]++
+			if out.Meta.Created {
+				made++
+			}
+		})
+	}
+	group.Wait()
+	if len(ids) != 1 || made != 1 {
+		t.Errorf("64 callers got %d conversations and %d were told that they made it, want 1 and 1", len(ids), made)
+	}
+	if keys := keysOf(t, b, broker.Conversations, "demo.*"); len(keys) != 1 {
+		t.Errorf("the bucket holds %d conversations, want 1: %v", len(keys), keys)
+	}
+}
+
+func keysOf(t *testing.T, b *broker.Broker, name broker.BucketName, pattern string) []string {
+	t.Helper()
+	bucket := must[*broker.Bucket](t)(b.Bucket(t.Context(), name))
+	return must[[]string](t)(bucket.Keys(t.Context(), pattern))
+}
+
+// An index key whose maker died decides the id for whoever comes next.
+func TestACrashBetweenIndexAndRecordLeavesOneUser(t *testing.T) {
+	t.Parallel()
+	_, b, s := installed(t)
+	data, _ := json.Marshal([]any{"slack", "", client.Tags{"slack:id": "U1"}})
+	sum := sha256.Sum256(data)
+	bucket := must[*broker.Bucket](t)(b.Bucket(t.Context(), broker.Users))
+	const decided = "user_01KAJ00000000000000000DEAD"
+	must[uint64](t)(bucket.Create(t.Context(), broker.Key(demo, "index", hex.EncodeToString(sum[:])), []byte(decided)))
+
+	for i, created := range []bool{true, false} {
+		out := must[*client.GetOrCreateUserOutput](t)(as(s, slack).GetOrCreateUser(t.Context(), client.GetOrCreateUserInput{
+			Tags: client.Tags{"id": "U1"}, Name: "Ada",
+		}))
+		if out.User.ID != decided || out.Meta.Created != created {
+			t.Errorf("call %d: user %s, created %t; want %s, %t", i, out.User.ID, out.Meta.Created, decided, created)
+		}
+	}
+	if got := must[*client.UserOutput](t)(as(s, slack).GetUser(t.Context(), decided)); got.User.Name != "Ada" {
+		t.Errorf("name %q, want Ada", got.User.Name)
+	}
+}
+
+func TestGetOrCreateSelectsByTags(t *testing.T) {
+	t.Parallel()
+	_, _, s := installed(t)
+	get := func(caller client.Caller, in client.GetOrCreateUserInput) *client.GetOrCreateUserOutput {
+		t.Helper()
+		return must[*client.GetOrCreateUserOutput](t)(as(s, caller).GetOrCreateUser(t.Context(), in))
+	}
+	first := get(slack, client.GetOrCreateUserInput{Tags: client.Tags{"id": "U1", "mail": "a@x.org"}, DiscriminateByTags: []string{"id"}})
+	again := get(slack, client.GetOrCreateUserInput{
+		Tags: client.Tags{"id": "U1", "mail": "b@x.org"}, Name: "Ada", DiscriminateByTags: []string{"id"},
+	})
+	if again.User.ID != first.User.ID || again.Meta.Created {
+		t.Fatalf("the listed tag is equal: got another user %s", again.User.ID)
+	}
+	if diff := cmp.Diff(client.Tags{"id": "U1", "mail": "b@x.org"}, again.User.Tags); diff != "" || again.User.Name != "Ada" {
+		t.Errorf("a match updates tags and name (-want +got):\n%s", diff)
+	}
+	if byAll := get(slack, client.GetOrCreateUserInput{Tags: client.Tags{"id": "U1", "mail": "a@x.org"}}); byAll.User.ID == first.User.ID {
+		t.Error("all given tags must match, but mail does not")
+	}
+	if foreign := get(other, client.GetOrCreateUserInput{Tags: client.Tags{"id": "U1"}, DiscriminateByTags: []string{"id"}}); foreign.User.ID == first.User.ID {
+		t.Error("another installation got slack's user")
+	}
+	seen := must[*client.UserOutput](t)(as(s, bot).GetUser(t.Context(), first.User.ID))
+	if diff := cmp.Diff(client.Tags{"slack:id": "U1", "slack:mail": "b@x.org"}, seen.User.Tags); diff != "" {
+		t.Errorf("tags in the bot's view (-want +got):\n%s", diff)
+	}
+	_, err := as(s, slack).GetOrCreateUser(t.Context(), client.GetOrCreateUserInput{DiscriminateByTags: []string{"id"}})
+	if !errors.Is(err, client.ErrInvalid) {
+		t.Errorf("a listed tag that is not given: %v", err)
+	}
+}
+
+func TestASecondAttemptMakesWhatTheFirstMade(t *testing.T) {
+	t.Parallel()
+	_, _, s := installed(t)
+	attempt := func() (ids []string, created []bool) {
+		c := as(s, slack, "dlv_1")
+		for range 2 {
+			out := must[*client.UserOutput](t)(c.CreateUser(t.Context(), client.CreateUserInput{Tags: client.Tags{"id": "U1"}}))
+			ids = append(ids, out.User.ID)
+			got := must[*client.GetOrCreateUserOutput](t)(c.GetOrCreateUser(t.Context(), client.GetOrCreateUserInput{Tags: client.Tags{"id": "U2"}}))
+			ids, created = append(ids, got.User.ID), append(created, got.Meta.Created)
+		}
+		return ids, created
+	}
+	ids, created := attempt()
+	idsAgain, createdAgain := attempt()
+	if diff := cmp.Diff(ids, idsAgain); diff != "" {
+		t.Errorf("ids of the second attempt (-first +second):\n%s", diff)
+	}
+	if diff := cmp.Diff([][]bool{{true, false}, {true, false}}, [][]bool{created, createdAgain}); diff != "" {
+		t.Errorf("created (-want +got):\n%s", diff)
+	}
+	if ids[0] == ids[2] {
+		t.Error("createUser twice within one attempt made one user")
+	}
+}
+
+func TestAnEntityIsOutOfReachOfOthers(t *testing.T) {
+	t.Parallel()
+	_, _, s := installed(t)
+	conversation, user := talk(t, s)
+	for _, caller := range []client.Caller{other, {BotID: "stranger"}} {
+		if _, err := as(s, caller).GetConversation(t.Context(), conversation); !errors.Is(err, client.ErrNotFound) {
+			t.Errorf("%v reads a conversation: %v", caller, err)
+		}
+		if _, err := as(s, caller).GetUser(t.Context(), user); !errors.Is(err, client.ErrNotFound) {
+			t.Errorf("%v reads a user: %v", caller, err)
+		}
+	}
+	gone := client.Caller{BotID: demo, Alias: "removed"}
+	if _, err := as(s, gone).GetUser(t.Context(), user); !errors.Is(err, client.ErrForbidden) {
+		t.Errorf("an integration that is not installed: %v", err)
+	}
+}
