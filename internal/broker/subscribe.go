@@ -1,0 +1,188 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// Subscription is one bot's durable reading of its events.
+type Subscription struct {
+	Bot  string
+	Name string // two subscriptions of different names each see everything
+}
+
+const (
+	// subscriptionWindow bounds how many events are at work at once.
+	subscriptionWindow = 256
+	// commitEvery is how often a subscription writes down how far it is.
+	commitEvery = 100 * time.Millisecond
+)
+
+// Subscribe hands a bot its events from where it was before, until ctx ends.
+// Events with the same ce-subject, the conversation, come in order and one at
+// a time; others in parallel. An event comes again until handle returns nil,
+// and may come again after a crash: handle gives what it does the event's id
+// as identity.
+func (b *Broker) Subscribe(ctx context.Context, s Subscription, handle func(context.Context, Message) error) error {
+	cursors, err := b.Bucket(ctx, Cursors)
+	if err != nil {
+		return err
+	}
+	r := &reader{
+		broker: b, key: Key("bot", s.Bot, s.Name), cursors: cursors, handle: handle,
+		window: make(chan struct{}, subscriptionWindow), lanes: map[string][]Message{},
+	}
+	if err := r.load(ctx); err != nil {
+		return err
+	}
+	var committing sync.WaitGroup
+	stopped := make(chan struct{})
+	committing.Go(func() { r.commit(ctx, stopped) })
+	err = b.Follow(ctx, Events, Range{After: r.committed, Subjects: []string{Events.prefix() + "." + Key(s.Bot) + ".>"}}, func(m Message) error {
+		return r.take(ctx, m)
+	})
+	r.running.Wait()
+	close(stopped)
+	committing.Wait()
+	return err
+}
+
+// reader is a subscription at work.
+type reader struct {
+	broker  *Broker
+	key     string
+	cursors *Bucket
+	handle  func(context.Context, Message) error
+	window  chan struct{}
+	running sync.WaitGroup
+
+	mu        sync.Mutex
+	lanes     map[string][]Message // waiting, by ce-subject; present while served
+	flying    []flight             // in the order of the stream
+	watermark uint64               // everything up to here is handled
+	committed uint64
+	revision  uint64
+}
+
+type flight struct {
+	seq  uint64
+	done bool
+}
+
+func (r *reader) load(ctx context.Context) error {
+	entry, err := r.cursors.Get(ctx, r.key)
+	if errors.Is(err, ErrNoKey) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	r.revision = entry.Revision
+	if r.committed, err = strconv.ParseUint(string(entry.Value), 10, 64); err != nil {
+		return fmt.Errorf("cursor %s: %w", r.key, err)
+	}
+	r.watermark = r.committed
+	return nil
+}
+
+// take puts an event into its lane, and waits while too many are at work.
+func (r *reader) take(ctx context.Context, m Message) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case r.window <- struct{}{}:
+	}
+	lane := m.Subject
+	if e, err := m.Event(); err == nil && e.Subject() != "" {
+		lane = e.Subject()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.flying = append(r.flying, flight{seq: m.Seq})
+	waiting, served := r.lanes[lane]
+	r.lanes[lane] = append(waiting, m)
+	if !served {
+		r.running.Go(func() { r.serve(ctx, lane) })
+	}
+	return nil
+}
+
+func (r *reader) serve(ctx context.Context, lane string) {
+	for {
+		r.mu.Lock()
+		if len(r.lanes[lane]) == 0 {
+			delete(r.lanes, lane)
+			r.mu.Unlock()
+			return
+		}
+		m := r.lanes[lane][0]
+		r.lanes[lane] = r.lanes[lane][1:]
+		r.mu.Unlock()
+		for delay := commitEvery; ; delay = min(2*delay, 10*time.Second) {
+			err := r.handle(ctx, m)
+			if err == nil {
+				break
+			}
+			if ctx.Err() != nil {
+				return
+			}
+			r.broker.logger.WithError(err).WithField("seq", m.Seq).Warn("the bot failed at an event, it comes again")
+			pause(ctx, delay)
+		}
+		r.land(m.Seq)
+	}
+}
+
+// land marks an event as handled and raises the watermark over all that are.
+func (r *reader) land(seq uint64) {
+	<-r.window
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range r.flying {
+		if r.flying[i].seq == seq {
+			r.flying[i].done = true
+			break
+		}
+	}
+	for len(r.flying) > 0 && r.flying[0].done {
+		r.watermark = r.flying[0].seq
+		r.flying = r.flying[1:]
+	}
+}
+
+// commit writes the watermark down from time to time, and at the end.
+func (r *reader) commit(ctx context.Context, stopped <-chan struct{}) {
+	tick := time.NewTicker(commitEvery)
+	defer tick.Stop()
+	for running := true; running; {
+		select {
+		case <-stopped:
+			running = false
+		case <-tick.C:
+		}
+		r.mu.Lock()
+		watermark := r.watermark
+		r.mu.Unlock()
+		if watermark == r.committed {
+			continue
+		}
+		value := []byte(strconv.FormatUint(watermark, 10))
+		revision, err := r.save(context.WithoutCancel(ctx), value)
+		if err != nil {
+			r.broker.logger.WithError(err).Debug("subscription cannot write down how far it is")
+			continue
+		}
+		r.committed, r.revision = watermark, revision
+	}
+}
+
+func (r *reader) save(ctx context.Context, value []byte) (uint64, error) {
+	if r.revision == 0 {
+		return r.cursors.Create(ctx, r.key, value)
+	}
+	return r.cursors.Update(ctx, r.key, value, r.revision)
+}

@@ -1,0 +1,74 @@
+package broker_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/towpath/towpath/internal/broker"
+	"github.com/towpath/towpath/internal/broker/brokertest"
+	"github.com/towpath/towpath/pkg/events"
+)
+
+func TestSubscriptionGoesOnWhereItWasInOrderPerConversation(t *testing.T) {
+	t.Parallel()
+	b := brokertest.Start(t).Connect(t)
+	const conversations, each = 5, 20
+	publish := func(from, to int) {
+		for i := from; i < to; i++ {
+			for c := range conversations {
+				id := fmt.Sprintf("msg_%d_%d", c, i)
+				e := events.New(id, "/bots/demo", "message_created", fmt.Sprintf("conv_%d", c), time.Now(), []byte(`{}`))
+				if _, err := b.PublishEvent(t.Context(), "demo", "slack", "message_created", e); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	var mu sync.Mutex
+	got := map[string][]string{}
+	failures := 0
+	read := func(want int) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		seen := 0
+		err := b.Subscribe(ctx, broker.Subscription{Bot: "demo", Name: "test"}, func(_ context.Context, m broker.Message) error {
+			e, err := m.Event()
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if failures < 3 {
+				failures++
+				return errors.New("the bot is not ready")
+			}
+			got[e.Subject()] = append(got[e.Subject()], e.ID())
+			if seen++; seen == want {
+				cancel()
+			}
+			return nil
+		})
+		if !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+	}
+	publish(0, each/2)
+	read(conversations * each / 2)
+	publish(each/2, each)
+	read(conversations * each / 2)
+	for c := range conversations {
+		ids := got[fmt.Sprintf("conv_%d", c)]
+		if len(ids) != each {
+			t.Fatalf("conversation %d got %d events, want %d", c, len(ids), each)
+		}
+		for i, id := range ids {
+			if want := fmt.Sprintf("msg_%d_%d", c, i); id != want {
+				t.Fatalf("conversation %d: event %d is %s", c, i, id)
+			}
+		}
+	}
+}
