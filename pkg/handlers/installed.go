@@ -48,7 +48,10 @@ type Installed interface {
 
 // Configure implements [Registrable].
 func (i Integration[C]) Configure(raw json.RawMessage) (Installed, error) {
-	_, schema, err := closedSchema[C]()
+	described, schema, err := closedSchema[C]()
+	if err == nil {
+		err = checkSecrets(raw, described)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("configuration of %s: %w", i.Name, err)
 	}

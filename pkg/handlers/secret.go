@@ -1,8 +1,11 @@
 package handlers
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 
 	"github.com/google/jsonschema-go/jsonschema"
 )
@@ -11,20 +14,26 @@ import (
 const hidden = "[secret]"
 
 // Secret is a string of a configuration that must not be shown: it prints and
-// marshals as "[secret]".
-type Secret struct{ value string }
+// marshals as "[secret]". Within an unexported field, where package fmt calls
+// no methods, it prints as an address.
+type Secret struct{ value *string }
 
 // NewSecret hides a string.
-func NewSecret(value string) Secret { return Secret{value} }
+func NewSecret(value string) Secret { return Secret{&value} }
 
 // Reveal returns the string itself.
-func (s Secret) Reveal() string { return s.value }
+func (s Secret) Reveal() string {
+	if s.value == nil {
+		return ""
+	}
+	return *s.value
+}
 
 // String implements fmt.Stringer.
 func (Secret) String() string { return hidden }
 
-// GoString hides the secret from %#v.
-func (Secret) GoString() string { return hidden }
+// Format hides the secret from every verb of package fmt.
+func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, hidden) }
 
 // MarshalJSON hides the secret.
 func (Secret) MarshalJSON() ([]byte, error) { return json.Marshal(hidden) }
@@ -32,12 +41,14 @@ func (Secret) MarshalJSON() ([]byte, error) { return json.Marshal(hidden) }
 // UnmarshalJSON takes a string; an empty one is refused, so that nothing is
 // ever verified against it.
 func (s *Secret) UnmarshalJSON(data []byte) error {
-	if err := json.Unmarshal(data, &s.value); err != nil {
+	var value string
+	if err := json.Unmarshal(data, &value); err != nil {
 		return errors.New("a secret must be a string")
 	}
-	if s.value == "" {
+	if value == "" {
 		return errors.New("a secret must not be empty")
 	}
+	*s = NewSecret(value)
 	return nil
 }
 
@@ -78,6 +89,36 @@ func (s Secrets) Reveal() []string {
 		all[i] = secret.Reveal()
 	}
 	return all
+}
+
+// checkSecrets validates the fields of a configuration that hold secrets, and
+// is silent about the others. It comes before the validation of the whole,
+// whose errors show the value that they are about.
+func checkSecrets(configuration, schema json.RawMessage) error {
+	var described struct {
+		Properties map[string]json.RawMessage `json:"properties"`
+	}
+	if err := json.Unmarshal(schema, &described); err != nil {
+		return err
+	}
+	var given map[string]any
+	if len(configuration) > 0 && json.Unmarshal(configuration, &given) != nil {
+		return errors.New("it must be a JSON object")
+	}
+	for _, name := range sorted(described.Properties) {
+		value, ok := given[name]
+		if !ok || !bytes.Contains(described.Properties[name], []byte(`"writeOnly":true`)) {
+			continue
+		}
+		valid, err := resolve(described.Properties[name])
+		if err != nil {
+			return err
+		}
+		if valid.Validate(value) != nil {
+			return fmt.Errorf("%s: a secret must be a string that is not empty, and only what says so takes a list", name)
+		}
+	}
+	return nil
 }
 
 // JSONSchema implements events.Titled.
