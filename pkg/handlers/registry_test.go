@@ -61,8 +61,9 @@ func TestIntegrationIDNamesTheVersion(t *testing.T) {
 	id := func(name, version string) string {
 		return handlers.Definition{Name: name, Version: version}.IntegrationID()
 	}
-	if id("a", "1") != id("a", "1") || id("a", "1") == id("a", "2") || id("a", "1") == id("b", "1") || len(id("a", "1")) != 33 {
-		t.Errorf("ids are %s, %s, %s", id("a", "1"), id("a", "2"), id("b", "1"))
+	first, again, next, other := id("a", "1"), id("a", "1"), id("a", "2"), id("b", "1")
+	if first != again || first == next || first == other || len(first) != len("intver_")+26 {
+		t.Errorf("ids are %s, %s, %s, %s", first, again, next, other)
 	}
 }
 

@@ -177,8 +177,9 @@ func TestSamplesOfOneConversationAreOneOrder(t *testing.T) {
 		}
 		return parts[0].Key
 	}
-	if key("a") != key("a") || key("a") == key("b") || key("77") != "77" {
-		t.Errorf("keys are %s, %s, %s, %s", key("a"), key("a"), key("b"), key("77"))
+	first, again, other, number := key("a"), key("a"), key("b"), key("77")
+	if first != again || first == other || number != "77" {
+		t.Errorf("keys are %s, %s, %s, %s", first, again, other, number)
 	}
 }
 

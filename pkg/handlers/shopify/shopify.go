@@ -28,7 +28,7 @@ type Config struct {
 	ClientSecret handlers.Secrets `json:"clientSecret"`
 	// AccessToken of the Admin API, with the scope read_orders, lets the
 	// installation subscribe by itself.
-	AccessToken handlers.Secret `json:"accessToken,omitempty"`
+	AccessToken handlers.Secret `json:"accessToken,omitzero"`
 	// APIURL is the base of the Admin API, by default the store itself.
 	APIURL string `json:"apiUrl,omitempty"`
 }

@@ -87,10 +87,15 @@ func TestEverySampleIsSignedWithTheCurrentSecret(t *testing.T) {
 
 // vector is a signed request with the verdict it deserves.
 type vector struct {
-	ID, Platform, Secret, Method, Body, Note string
-	Headers                                  map[string]string
-	Valid                                    bool
-	Now                                      int64
+	ID       string            `json:"id"`
+	Platform string            `json:"platform"`
+	Secret   string            `json:"secret"`
+	Method   string            `json:"method"`
+	Headers  map[string]string `json:"headers"`
+	Body     string            `json:"body"`
+	Now      int64             `json:"now"`
+	Valid    bool              `json:"valid"`
+	Note     string            `json:"note"`
 }
 
 func TestVectors(t *testing.T) {

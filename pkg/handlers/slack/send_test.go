@@ -13,6 +13,7 @@ import (
 	"github.com/towpath/towpath/pkg/client"
 	"github.com/towpath/towpath/pkg/handlers"
 	"github.com/towpath/towpath/pkg/handlers/fake"
+	"github.com/towpath/towpath/pkg/handlers/slack"
 )
 
 func outgoing(typ, payload string, tags client.Tags) handlers.Outgoing {
@@ -81,7 +82,7 @@ func TestSendMessageActionCostsOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out struct{ MessageID, Timestamp string }
+	var out slack.Sent
 	if err := json.Unmarshal(result.Output, &out); err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/towpath/towpath/pkg/client"
+	"github.com/towpath/towpath/pkg/events"
 	"github.com/towpath/towpath/pkg/handlers"
 	"github.com/towpath/towpath/pkg/handlers/slack"
 )
@@ -99,7 +100,7 @@ func TestWhatIsAMessage(t *testing.T) {
 				t.Fatalf("created %d messages", len(created))
 			}
 			in := created[0].(*client.CreateMessageInput)
-			var payload struct{ Text string }
+			var payload events.Text
 			if err := json.Unmarshal(in.Payload, &payload); err != nil {
 				t.Fatal(err)
 			}
