@@ -116,20 +116,3 @@ func (s *Store) getEvent(ctx context.Context, call client.Call, in *client.IDInp
 	}
 	return &client.EventOutput{Event: found.Event}, err
 }
-
-func (s *Store) listEvents(ctx context.Context, call client.Call, in *client.ListEventsInput) (*client.ListEventsOutput, error) {
-	wanted := func(e storedEvent) bool {
-		return !hidden(call.Caller, e.Alias) && matches(in.Type, e.Event.Type) &&
-			matches(in.ConversationID, e.Event.ConversationID) && matches(in.UserID, e.Event.UserID) &&
-			matches(in.MessageID, e.Event.MessageID) && matches(in.Status, e.Event.Status)
-	}
-	found, next, err := list(ctx, s.events, call.Caller.BotID, broker.Key(call.Caller.BotID)+".*", in.NextToken, wanted)
-	out := &client.ListEventsOutput{Events: make([]client.Event, 0, len(found)), Meta: client.Meta{NextToken: next}}
-	for _, e := range found {
-		out.Events = append(out.Events, e.Event)
-	}
-	return out, err
-}
-
-// matches tells whether a value passes a filter; an empty filter lets all pass.
-func matches(filter, value string) bool { return filter == "" || filter == value }

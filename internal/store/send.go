@@ -145,35 +145,3 @@ func ack(m *client.Message, at time.Time) bool {
 	}
 	return changed
 }
-
-func (s *Store) listMessages(ctx context.Context, call client.Call, in *client.ListMessagesInput) (*client.ListMessagesOutput, error) {
-	var after, before time.Time
-	for _, date := range []struct {
-		field, value string
-		at           *time.Time
-	}{{"afterDate", in.AfterDate, &after}, {"beforeDate", in.BeforeDate, &before}} {
-		if date.value == "" {
-			continue
-		}
-		at, err := time.Parse(time.RFC3339, date.value)
-		if err != nil {
-			return nil, client.NewError(client.InvalidQuery, "%s must be a date of RFC 3339", date.field)
-		}
-		*date.at = at
-	}
-	bot := call.Caller.BotID
-	pattern := broker.Key(bot) + ".*"
-	if in.ConversationID != "" {
-		pattern = broker.Key(bot, in.ConversationID) + ".*"
-	}
-	tags := storedTags(call.Caller, in.Tags)
-	found, next, err := list(ctx, s.messages, bot, pattern, in.NextToken, func(m storedMessage) bool {
-		return !hidden(call.Caller, m.Alias) && holds(m.Message.Tags, tags) &&
-			(after.IsZero() || m.Message.CreatedAt.After(after)) && (before.IsZero() || m.Message.CreatedAt.Before(before))
-	})
-	out := &client.ListMessagesOutput{Messages: make([]client.Message, 0, len(found)), Meta: client.Meta{NextToken: next}}
-	for _, m := range found {
-		out.Messages = append(out.Messages, viewMessage(call.Caller, m))
-	}
-	return out, err
-}

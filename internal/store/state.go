@@ -71,6 +71,9 @@ func (s *Store) setState(ctx context.Context, call client.Call, in *client.SetSt
 	if in.Expiry < 0 || in.Expiry > maxExpiry {
 		return nil, client.NewError(client.InvalidPayload, "expiry must be from 1 to %d milliseconds", maxExpiry)
 	}
+	if len(in.Payload) == 0 {
+		return nil, client.NewError(client.InvalidPayload, "payload is required; null deletes the state")
+	}
 	key, err := s.stateKey(ctx, call.Caller, in.Type, in.ID, in.Name)
 	if err != nil {
 		return nil, err
@@ -87,7 +90,7 @@ func (s *Store) setState(ctx context.Context, call client.Call, in *client.SetSt
 		state.UserID = in.ID
 	case client.IntegrationState, client.BotState:
 	}
-	if payload := bytes.TrimSpace(in.Payload); len(payload) == 0 || string(payload) == "null" {
+	if string(bytes.TrimSpace(in.Payload)) == "null" {
 		state.Payload = json.RawMessage("null")
 		return &client.StateOutput{State: state}, s.states.Delete(ctx, key, 0)
 	}
