@@ -7,10 +7,6 @@ import (
 	"time"
 )
 
-// Connected tells whether there is a connection right now. It asks nobody, so
-// it is cheap enough for every request.
-func (b *Broker) Connected() bool { return b.conn.IsConnected() }
-
 // FindEnqueued returns the work that was enqueued under an id since a time of
 // NATS's clock, or [ErrNoMessage]. It is for the rare moment after a crash:
 // it reads the queue's lane message by message.
