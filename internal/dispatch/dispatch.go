@@ -12,6 +12,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/sirupsen/logrus"
 
+	"github.com/towpath/towpath/internal/store"
 	"github.com/towpath/towpath/pkg/client"
 	"github.com/towpath/towpath/pkg/events"
 	"github.com/towpath/towpath/pkg/handlers"
@@ -26,6 +27,14 @@ type Target struct {
 	WebhookID         string
 	ConfigurationType string
 	Configuration     json.RawMessage
+}
+
+// TargetOf returns the target of an installation.
+func TargetOf(i store.Installation, botUserID string) Target {
+	return Target{
+		BotID: i.BotID, BotUserID: botUserID, Integration: i.Integration, Alias: i.Alias, WebhookID: i.WebhookID,
+		ConfigurationType: i.ConfigurationType, Configuration: i.Configuration,
+	}
 }
 
 // Job is one attempt at one operation.

@@ -13,15 +13,8 @@ import (
 	"github.com/towpath/towpath/pkg/events"
 )
 
-// maxActionWait is how long a caller waits for an action, as with Botpress.
-const maxActionWait = 60 * time.Second
-
-// ActionData is the data of an action_triggered operation. Type is the
-// action's name without the alias.
-type ActionData struct {
-	Type  string          `json:"type"`
-	Input json.RawMessage `json:"input"`
-}
+// ActionTimeout is how long a caller waits for an action, as with Botpress.
+const ActionTimeout = 60 * time.Second
 
 // ActionAnswer is how an action ended: with an output or with an error.
 type ActionAnswer struct {
@@ -76,7 +69,7 @@ func (s *Store) callAction(ctx context.Context, call client.Call, in *client.Cal
 	if err != nil {
 		return nil, err
 	}
-	e, err := s.cloudEvent(call, identified.ID, events.ActionTriggered.CloudEventType(), "", ActionData{Type: action, Input: input})
+	e, err := s.cloudEvent(call, identified.ID, events.ActionTriggered.CloudEventType(), "", events.ActionCall{Type: action, Input: input})
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +86,7 @@ func (s *Store) callAction(ctx context.Context, call client.Call, in *client.Cal
 	if _, err := s.broker.Enqueue(ctx, broker.Commands, installation.WebhookID, "", e); err != nil {
 		return nil, err
 	}
-	waiting, cancel := context.WithTimeout(ctx, maxActionWait)
+	waiting, cancel := context.WithTimeout(ctx, ActionTimeout)
 	defer cancel()
 	data, err := awaited.Wait(waiting)
 	if err != nil {

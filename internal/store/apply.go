@@ -30,6 +30,8 @@ type InstallationSpec struct {
 
 // Desired is everything that is wanted.
 type Desired struct {
+	// WebhookBase and a webhook id make a webhook URL: "https://…/webhooks/".
+	WebhookBase   string
 	Bots          []BotSpec
 	Installations []InstallationSpec
 }
@@ -46,9 +48,10 @@ type Changes struct {
 // applying is one run of Apply.
 type applying struct {
 	*Store
-	changes Changes
-	have    map[string]Installation // by webhook id
-	at      time.Time
+	changes     Changes
+	webhookBase string
+	have        map[string]Installation // by webhook id
+	at          time.Time
 }
 
 // Apply makes bots and installations what is desired; what is not desired goes.
@@ -59,20 +62,13 @@ func (s *Store) Apply(ctx context.Context, d Desired, check func(InstallationSpe
 	if err := checkDesired(d, check); err != nil {
 		return Changes{}, err
 	}
-	a := &applying{Store: s, have: map[string]Installation{}, at: s.now().UTC()}
-	keys, err := s.installations.Keys(ctx, broker.Key(webhookKeys)+".*")
+	a := &applying{Store: s, webhookBase: d.WebhookBase, have: map[string]Installation{}, at: s.now().UTC()}
+	installed, err := s.Installations(ctx)
 	if err != nil {
 		return Changes{}, err
 	}
-	for _, key := range keys {
-		found, _, err := load[Installation](ctx, s.installations, key)
-		if errors.Is(err, broker.ErrNoKey) {
-			continue
-		}
-		if err != nil {
-			return Changes{}, err
-		}
-		a.have[found.WebhookID] = found
+	for _, one := range installed {
+		a.have[one.WebhookID] = one
 	}
 	err = a.run(ctx, d)
 	return a.changes, err
@@ -229,7 +225,7 @@ func (a *applying) install(ctx context.Context, spec InstallationSpec) (Installa
 				return nil, err
 			}
 		}
-		stands = spec.over(before, a.at)
+		stands = spec.over(before, a.webhookBase+id, a.at)
 		encoded, err := json.Marshal(stands)
 		changed = !bytes.Equal(encoded, value)
 		if !changed {
@@ -256,8 +252,9 @@ func (a *applying) install(ctx context.Context, spec InstallationSpec) (Installa
 
 // over returns what an installation becomes when the spec is laid over it. A
 // changed revision, or one that was leaving, asks for a registration.
-func (spec InstallationSpec) over(before Installation, at time.Time) Installation {
+func (spec InstallationSpec) over(before Installation, webhookURL string, at time.Time) Installation {
 	after := before
+	after.WebhookURL = webhookURL
 	after.BotID, after.Integration, after.Alias = spec.Bot, spec.Integration, spec.Alias
 	after.ConfigurationType, after.Configuration, after.Disabled = spec.ConfigurationType, spec.Configuration, spec.Disabled
 	if len(after.Configuration) == 0 {
@@ -280,7 +277,7 @@ func revision(i Installation) string {
 	if json.Compact(&compact, i.Configuration) != nil {
 		compact.Write(i.Configuration)
 	}
-	parts, _ := json.Marshal([]string{i.BotID, i.Alias, i.Integration, i.ConfigurationType, compact.String()})
+	parts, _ := json.Marshal([]string{i.BotID, i.Alias, i.Integration, i.ConfigurationType, i.WebhookURL, compact.String()})
 	sum := sha256.Sum256(parts)
 	return hex.EncodeToString(sum[:16])
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -150,9 +149,7 @@ func (d *Directory) List() []Installation {
 	d.mu.RLock()
 	all := slices.Collect(maps.Values(d.installations))
 	d.mu.RUnlock()
-	slices.SortFunc(all, func(a, b Installation) int {
-		return strings.Compare(a.BotID+"\x00"+a.Alias+"\x00"+a.WebhookID, b.BotID+"\x00"+b.Alias+"\x00"+b.WebhookID)
-	})
+	slices.SortFunc(all, byBotAndAlias)
 	return all
 }
 

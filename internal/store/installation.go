@@ -1,10 +1,13 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/towpath/towpath/internal/broker"
@@ -38,8 +41,10 @@ type Installation struct {
 	ConfigurationType string          `json:"configurationType,omitempty"`
 	Configuration     json.RawMessage `json:"configuration"`
 	Disabled          bool            `json:"disabled,omitempty"`
-	Status            Status          `json:"status"`
-	StatusReason      string          `json:"statusReason,omitempty"`
+	// WebhookURL is where the platform reaches it.
+	WebhookURL   string `json:"webhookUrl"`
+	Status       Status `json:"status"`
+	StatusReason string `json:"statusReason,omitempty"`
 	// ConfigurationRevision is a hash of what is registered: integration,
 	// configuration and its type. Results of an older one no longer count.
 	ConfigurationRevision string `json:"configurationRevision"`
@@ -86,6 +91,31 @@ func (s *Store) Installation(ctx context.Context, webhookID string) (Installatio
 		return found, client.NotFound("Installation", webhookID)
 	}
 	return found, err
+}
+
+// Installations returns all of them, ordered by bot and alias.
+func (s *Store) Installations(ctx context.Context) ([]Installation, error) {
+	keys, err := s.installations.Keys(ctx, broker.Key(webhookKeys)+".*")
+	if err != nil {
+		return nil, err
+	}
+	all := make([]Installation, 0, len(keys))
+	for _, key := range keys {
+		found, _, err := load[Installation](ctx, s.installations, key)
+		if errors.Is(err, broker.ErrNoKey) {
+			continue // removed meanwhile
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found)
+	}
+	slices.SortFunc(all, byBotAndAlias)
+	return all, nil
+}
+
+func byBotAndAlias(a, b Installation) int {
+	return cmp.Or(strings.Compare(a.BotID, b.BotID), strings.Compare(a.Alias, b.Alias), strings.Compare(a.WebhookID, b.WebhookID))
 }
 
 // byAlias returns a bot's installation, or [broker.ErrNoKey].
@@ -169,7 +199,11 @@ func (s *Store) forgetAlias(ctx context.Context, i Installation) error {
 // enqueue asks the worker for what a pending installation waits for.
 func (s *Store) enqueue(ctx context.Context, i Installation) error {
 	operation, id := i.request()
-	e := events.New(id, "/bots/"+i.BotID, operation.CloudEventType(), i.WebhookID, i.RequestedAt, []byte("{}"))
+	data, err := json.Marshal(events.Registration{WebhookURL: i.WebhookURL})
+	if err != nil {
+		return fmt.Errorf("encode registration: %w", err)
+	}
+	e := events.New(id, "/bots/"+i.BotID, operation.CloudEventType(), i.WebhookID, i.RequestedAt, data)
 	if _, err := s.broker.Enqueue(ctx, broker.Commands, i.WebhookID, RegistrationKey, e); err != nil {
 		return fmt.Errorf("ask for %s of %s: %w", operation, i.WebhookID, err)
 	}

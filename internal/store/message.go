@@ -21,6 +21,8 @@ const deliveryExtension = "delivery"
 type storedMessage struct {
 	Alias   string         `json:"alias"`
 	Message client.Message `json:"message"`
+	// Attempt is the number of the last attempt to send it.
+	Attempt int `json:"attempt,omitempty"`
 }
 
 // MessageData is the data of a message_created operation: an outgoing message

@@ -23,7 +23,11 @@ var progress = map[client.Status]int{
 // means: send it; and when Ambiguous is not 0, that many earlier attempts may
 // have reached the platform. Any other status, or a message that is acked,
 // means that it was dealt with and must not be sent.
-func (s *Store) BeginSend(ctx context.Context, sender client.Caller, message client.Message) (client.Message, error) {
+//
+// Attempt is the attempt's number. An attempt that begins a second time died
+// the first time, so nobody knows what it sent; one that failed is followed by
+// the next number.
+func (s *Store) BeginSend(ctx context.Context, sender client.Caller, message client.Message, attempt int) (client.Message, error) {
 	key := broker.Key(sender.BotID, message.ID)
 	begin := func(m *storedMessage) (bool, error) {
 		if m.Message.AckedAt != nil || m.Message.Direction != client.Outgoing {
@@ -33,10 +37,13 @@ func (s *Store) BeginSend(ctx context.Context, sender client.Caller, message cli
 		case client.Queued:
 			m.Message.Status = client.Sending
 		case client.Sending:
-			m.Message.Ambiguous++
+			if m.Attempt >= attempt {
+				m.Message.Ambiguous++
+			}
 		default:
 			return false, nil
 		}
+		m.Attempt, m.Message.UpdatedAt = attempt, s.now().UTC()
 		return true, nil
 	}
 	for {
@@ -52,6 +59,22 @@ func (s *Store) BeginSend(ctx context.Context, sender client.Caller, message cli
 			return client.Message{}, err
 		}
 	}
+}
+
+// MarkAmbiguous records that an attempt ended without anybody knowing whether
+// the platform took the message.
+func (s *Store) MarkAmbiguous(ctx context.Context, bot, messageID string) error {
+	_, err := change(ctx, s.messages, broker.Key(bot, messageID), func(m *storedMessage) (bool, error) {
+		if m.Message.Status != client.Sending {
+			return false, nil
+		}
+		m.Message.Ambiguous++
+		return true, nil
+	})
+	if err != nil {
+		return fmt.Errorf("mark %s as ambiguous: %w", messageID, err)
+	}
+	return nil
 }
 
 // FinishSend records how a send ended: Sent or Failed. It never takes a

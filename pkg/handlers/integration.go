@@ -2,6 +2,8 @@ package handlers
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"net/http"
 	"time"
 
@@ -61,6 +63,19 @@ type Part struct {
 	// Body is the part of the request's body that the handler gets; nil means
 	// all of it.
 	Body []byte
+}
+
+// ProviderID is the part's ID, or a hash of its body if it has none; body is
+// that of the whole request.
+func (p Part) ProviderID(body []byte) string {
+	if p.ID != "" {
+		return p.ID
+	}
+	if p.Body != nil {
+		body = p.Body
+	}
+	sum := sha256.Sum256(body)
+	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
 // Samples are an integration's sample requests by name.

@@ -1,0 +1,219 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/towpath/towpath/internal/replay"
+	"github.com/towpath/towpath/internal/store"
+	"github.com/towpath/towpath/pkg/events"
+	"github.com/towpath/towpath/pkg/handlers"
+)
+
+type triggerCommand struct {
+	systemFlags
+	Integration  string        `arg:"" help:"Which platform to play, such as slack."`
+	Event        string        `arg:"" help:"Which sample to send, such as message. An unknown one lists them all."`
+	Text         string        `arg:"" optional:"" default:"hello" help:"The text of the message."`
+	Alias        string        `help:"Which installation, if there are several of the integration."`
+	Conversation string        `default:"C0TOWPATH" help:"The platform's id of the conversation."`
+	User         string        `default:"U0TOWPATH" help:"The platform's id of the user."`
+	ID           string        `help:"Makes the provider's delivery id: the same id again is the same delivery."`
+	Timeout      time.Duration `default:"15s" help:"How long to watch."`
+	JSON         bool          `name:"json" help:"One JSON object a line."`
+}
+
+// Run sends one signed sample and watches it until everything is done.
+func (c *triggerCommand) Run(ctx context.Context, p *program) error {
+	integration, _, err := p.registry.Find(c.Integration)
+	if err != nil {
+		return err
+	}
+	s, err := c.connect(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	installation, err := c.find(ctx, s)
+	if err != nil {
+		return err
+	}
+	installed, err := integration.Configure(installation.Configuration)
+	if err != nil {
+		return err
+	}
+	if c.ID == "" {
+		c.ID = events.Nonce()
+	}
+	sample, err := installed.Sample(c.Event, handlers.SampleArgs{
+		ID: c.ID, Text: c.Text, Conversation: c.Conversation, User: c.User, Now: time.Now(),
+	})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	since, err := replay.Now(ctx, s.broker)
+	if err != nil {
+		return err
+	}
+	show := newShow(p.stdout, c.JSON)
+	target := installation.WebhookURL
+	if s.ingest != "" {
+		target = strings.TrimSuffix(s.ingest, "/") + "/webhooks/" + installation.WebhookID
+	}
+	answered, err := c.post(ctx, target, sample, show)
+	if err != nil {
+		return err
+	}
+	delivery, isWebhook := deliveryOf(installed, sample, installation)
+	if !isWebhook {
+		show.note("the platform's question was answered with %q; nothing was stored", answered)
+		return nil
+	}
+	watch := &replay.Watch{
+		Broker: s.broker, Store: s.store, Bot: installation.BotID, Webhook: installation.WebhookID,
+		Delivery: delivery, Since: since,
+	}
+	return show.watch(ctx, watch)
+}
+
+// find picks the installation to send to.
+func (c *triggerCommand) find(ctx context.Context, s *system) (store.Installation, error) {
+	all, err := s.store.Installations(ctx)
+	if err != nil {
+		return store.Installation{}, err
+	}
+	var aliases []string
+	for _, i := range all {
+		if i.Integration == c.Integration && !i.Leaving() {
+			if c.Alias == "" || c.Alias == i.Alias {
+				return i, nil
+			}
+			aliases = append(aliases, i.Alias)
+		}
+	}
+	if len(aliases) > 0 {
+		return store.Installation{}, fmt.Errorf("%s is installed as %s, not as %s", c.Integration, strings.Join(aliases, ", "), c.Alias)
+	}
+	return store.Installation{}, fmt.Errorf("%s is not installed: add it to the configuration file", c.Integration)
+}
+
+// post sends the sample as the platform would.
+func (c *triggerCommand) post(ctx context.Context, target string, sample *events.Request, show *show) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, sample.Method, target, bytes.NewReader(sample.Body))
+	if err != nil {
+		return "", err
+	}
+	request.Header = sample.Header
+	show.begin()
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", fmt.Errorf("ingest cannot be reached: %w", err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))
+	if err != nil {
+		return "", err
+	}
+	if response.StatusCode < 200 || response.StatusCode > 299 {
+		return "", fmt.Errorf("ingest refused the webhook: %s: %s", response.Status, strings.TrimSpace(string(body)))
+	}
+	show.step(replay.Happening{Step: accepted, At: time.Now(), ID: c.ID, Detail: map[string]any{"status": response.StatusCode}})
+	return string(body), nil
+}
+
+// deliveryOf computes the delivery's id as ingest does. It reports false for a
+// handshake, which is not stored.
+func deliveryOf(installed handlers.Installed, sample *events.Request, installation store.Installation) (string, bool) {
+	if _, handshake := installed.Handshake(sample); handshake {
+		return "", false
+	}
+	parts, err := installed.Split(sample)
+	if err != nil || len(parts) == 0 {
+		return "", false
+	}
+	return events.DeliveryID(installation.WebhookID, parts[0].ProviderID(sample.Body)), true
+}
+
+const accepted replay.Step = "accepted"
+
+// show prints steps for people or for programs.
+type show struct {
+	out   io.Writer
+	json  bool
+	begun time.Time
+}
+
+func newShow(out io.Writer, asJSON bool) *show {
+	return &show{out: out, json: asJSON, begun: time.Now()}
+}
+
+func (s *show) begin() { s.begun = time.Now() }
+
+func (s *show) step(h replay.Happening) {
+	ms := float64(h.At.Sub(s.begun).Microseconds()) / 1000
+	if s.json {
+		_ = json.NewEncoder(s.out).Encode(map[string]any{"step": h.Step, "ms": ms, "at": h.At, "id": h.ID, "detail": h.Detail})
+		return
+	}
+	detail := ""
+	if encoded, err := json.Marshal(h.Detail); err == nil && len(h.Detail) > 0 {
+		detail = string(encoded)
+	}
+	fmt.Fprintf(s.out, "%9.1f ms  %-16s %-32s %s\n", ms, h.Step, h.ID, detail)
+}
+
+func (s *show) note(format string, args ...any) {
+	if s.json {
+		_ = json.NewEncoder(s.out).Encode(map[string]any{"note": fmt.Sprintf(format, args...)})
+		return
+	}
+	fmt.Fprintf(s.out, format+"\n", args...)
+}
+
+// watch prints the steps until nothing is left to come: the delivery is
+// handled, and every message that the bot was told of is answered and acked.
+// A bot need not answer, so running out of time after that is no failure.
+func (s *show) watch(ctx context.Context, watch *replay.Watch) error {
+	var handled, dead bool
+	var told, answered, ended int
+	err := watch.Run(ctx, func(h replay.Happening) bool {
+		s.step(h)
+		switch h.Step {
+		case replay.Handled:
+			handled = true
+		case replay.DeadLettered, replay.SendFailed:
+			dead = true
+			return true
+		case replay.MessageCreated:
+			told++
+		case replay.BotAnswered:
+			answered++
+		case replay.Acked:
+			ended++
+		case replay.Stored, replay.EventFired, replay.Sending, replay.Sent:
+		}
+		return handled && ended == answered && answered >= told
+	})
+	switch {
+	case dead:
+		return errors.New("it was given up: the worker's log and the dead letters say why")
+	case err == nil:
+		return nil
+	case errors.Is(err, context.DeadlineExceeded) && handled && answered == ended:
+		s.note("the bot did not answer in time")
+		return nil
+	case errors.Is(err, context.DeadlineExceeded):
+		return errors.New("not at its end in time: does a worker run?")
+	default:
+		return err
+	}
+}

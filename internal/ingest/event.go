@@ -1,0 +1,31 @@
+package ingest
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+
+	"github.com/towpath/towpath/internal/store"
+	"github.com/towpath/towpath/pkg/events"
+	"github.com/towpath/towpath/pkg/handlers"
+)
+
+// cloudEvent makes the event that is stored for one part of a request.
+func cloudEvent(installation store.Installation, request *events.Request, part handlers.Part, now time.Time) (event.Event, error) {
+	stored := *request
+	if part.Body != nil {
+		stored.Body = part.Body
+	}
+	providerID := part.ProviderID(request.Body)
+	data, err := json.Marshal(events.Webhook{Req: &stored})
+	if err != nil {
+		return event.Event{}, fmt.Errorf("encode webhook: %w", err)
+	}
+	id := events.DeliveryID(installation.WebhookID, providerID)
+	e := events.New(id, "/webhooks/"+installation.WebhookID, events.WebhookReceived.CloudEventType(), part.Key, now, data)
+	e.SetExtension("providerid", providerID)
+	e.SetExtension("traceparent", events.TraceParent(id, 0))
+	return e, nil
+}

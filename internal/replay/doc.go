@@ -1,0 +1,3 @@
+// Package replay reads streams back: what happened, in which order, and what
+// it led to.
+package replay

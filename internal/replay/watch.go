@@ -1,0 +1,209 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/towpath/towpath/internal/broker"
+	"github.com/towpath/towpath/internal/store"
+	"github.com/towpath/towpath/pkg/client"
+	"github.com/towpath/towpath/pkg/events"
+)
+
+// Step names what happened to a webhook or to what followed from it.
+type Step string
+
+// The steps, in their usual order.
+const (
+	Stored         Step = "stored"          // the webhook is in its stream
+	MessageCreated Step = "message created" // the handler told the bot of a message
+	EventFired     Step = "event fired"     // the handler told the bot of an event
+	Handled        Step = "handled"         // the handler is done
+	DeadLettered   Step = "dead letter"     // the delivery was given up
+	BotAnswered    Step = "bot answered"    // the bot's message is in its stream
+	Sending        Step = "sending"         // a worker is about to call the platform
+	Sent           Step = "sent"            // the platform took it
+	Acked          Step = "acked"           // the ack is stored
+	SendFailed     Step = "failed"          // the message was given up
+)
+
+// Happening is one step.
+type Happening struct {
+	Step   Step
+	At     time.Time
+	ID     string // of the delivery, message or event
+	Detail map[string]any
+}
+
+// Position is how far the streams were before something began.
+type Position map[broker.Stream]uint64
+
+// Now returns the position of the streams.
+func Now(ctx context.Context, b *broker.Broker) (Position, error) {
+	position := Position{}
+	for _, stream := range []broker.Stream{broker.Webhooks, broker.Commands, broker.Events} {
+		seq, err := b.LastSeq(ctx, stream)
+		if err != nil {
+			return nil, err
+		}
+		position[stream] = seq
+	}
+	return position, nil
+}
+
+// Watch reports what follows from one delivery, as it happens, until ctx ends.
+// Steps come in the order in which they are seen; each carries its own time.
+type Watch struct {
+	Broker   *broker.Broker
+	Store    *store.Store
+	Bot      string
+	Webhook  string // the installation's webhook id
+	Delivery string
+	Since    Position
+
+	tasks  sync.WaitGroup
+	report chan Happening
+	// read is how far the events were read.
+	read atomic.Uint64
+}
+
+// Run calls visit for each step until visit returns true or ctx ends, whose
+// cause it then returns.
+func (w *Watch) Run(ctx context.Context, visit func(Happening) (enough bool)) error {
+	ctx, stop := context.WithCancel(ctx)
+	w.report = make(chan Happening)
+	faults := make(chan error, 4)
+	follow := func(stream broker.Stream, subject string, visit func(context.Context, broker.Message) error) {
+		w.tasks.Go(func() {
+			faults <- w.Broker.Follow(ctx, stream, broker.Range{After: w.Since[stream], Subjects: []string{subject}}, func(m broker.Message) error {
+				return visit(ctx, m)
+			})
+		})
+	}
+	w.read.Store(w.Since[broker.Events])
+	follow(broker.Webhooks, "webhooks.*."+broker.Token(w.Webhook)+".*", w.webhook)
+	follow(broker.Events, w.events(), w.event)
+	follow(broker.Commands, "commands.*."+broker.Token(w.Webhook)+".*", w.command)
+	w.tasks.Go(func() { faults <- w.Store.WatchHandled(ctx, w.Delivery, func(h store.Handled) { w.handled(ctx, h) }) })
+	defer w.tasks.Wait()
+	defer stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case err := <-faults:
+			if err != nil && ctx.Err() == nil {
+				return err
+			}
+		case happening := <-w.report:
+			if visit(happening) {
+				return nil
+			}
+		}
+	}
+}
+
+func (w *Watch) say(ctx context.Context, h Happening) {
+	select {
+	case <-ctx.Done():
+	case w.report <- h:
+	}
+}
+
+func (w *Watch) webhook(ctx context.Context, m broker.Message) error {
+	e, err := m.Event()
+	if err == nil && e.ID() == w.Delivery {
+		w.say(ctx, Happening{Stored, m.Stored, e.ID(), map[string]any{"stream": m.Stream, "seq": m.Seq}})
+	}
+	return nil
+}
+
+// events is the subject of the bot's events.
+func (w *Watch) events() string { return "events." + broker.Token(w.Bot) + ".>" }
+
+// readOn waits until every event that is stored now was read, so that what the
+// handler did is told before its end is.
+func (w *Watch) readOn(ctx context.Context) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if _, err := w.Broker.Next(ctx, broker.Events, w.events(), w.read.Load()); errors.Is(err, broker.ErrNoMessage) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (w *Watch) handled(ctx context.Context, h store.Handled) {
+	w.readOn(ctx)
+	step := Handled
+	if h.Outcome == store.DeadLettered {
+		step = DeadLettered
+	}
+	w.say(ctx, Happening{step, h.At, w.Delivery, map[string]any{"worker": h.Worker, "attempts": h.Attempts}})
+}
+
+// follows tells whether something follows from the delivery.
+func (w *Watch) follows(traceparent string) bool {
+	return events.TraceID(traceparent) == events.TraceID(events.TraceParent(w.Delivery, 0))
+}
+
+func (w *Watch) event(ctx context.Context, m broker.Message) error {
+	defer w.read.Store(m.Seq)
+	e, err := m.Event()
+	if err != nil || !w.follows(events.TraceParentOf(e)) {
+		return nil //nolint:nilerr // what cannot be decoded follows from nothing
+	}
+	step := EventFired
+	if e.Type() == string(events.MessageCreated) {
+		step = MessageCreated
+	}
+	w.say(ctx, Happening{step, m.Stored, e.ID(), map[string]any{"type": e.Type(), "seq": m.Seq}})
+	return nil
+}
+
+func (w *Watch) command(ctx context.Context, m broker.Message) error {
+	e, err := m.Event()
+	if err != nil || !w.follows(events.TraceParentOf(e)) || e.Type() != events.MessageCreated.CloudEventType() {
+		return nil //nolint:nilerr // as above
+	}
+	w.say(ctx, Happening{BotAnswered, m.Stored, e.ID(), map[string]any{"seq": m.Seq}})
+	w.tasks.Go(func() { w.message(ctx, e.ID()) })
+	return nil
+}
+
+// message reports how far an outgoing message gets.
+func (w *Watch) message(ctx context.Context, id string) {
+	said := map[Step]bool{}
+	once := func(step Step, at time.Time, detail map[string]any) {
+		if !said[step] {
+			said[step] = true
+			w.say(ctx, Happening{step, at, id, detail})
+		}
+	}
+	err := w.Store.WatchMessage(ctx, w.Bot, id, func(m client.Message) bool {
+		if m.Status == client.Sending {
+			once(Sending, m.UpdatedAt, nil)
+		}
+		if m.SentAt != nil {
+			once(Sent, *m.SentAt, map[string]any{"ambiguous": m.Ambiguous})
+		}
+		if m.AckedAt != nil {
+			once(Acked, *m.AckedAt, map[string]any{"tags": m.Tags})
+		}
+		if m.Status == client.Failed {
+			once(SendFailed, m.UpdatedAt, nil)
+		}
+		return m.AckedAt != nil || m.Status == client.Failed
+	})
+	if err != nil && !errors.Is(err, context.Canceled) {
+		w.say(ctx, Happening{SendFailed, time.Now(), id, map[string]any{"error": err.Error()}})
+	}
+}

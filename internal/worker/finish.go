@@ -1,0 +1,66 @@
+package worker
+
+import (
+	"github.com/towpath/towpath/internal/dispatch"
+	"github.com/towpath/towpath/internal/store"
+	"github.com/towpath/towpath/pkg/client"
+	"github.com/towpath/towpath/pkg/events"
+	"github.com/towpath/towpath/pkg/handlers"
+)
+
+// remember writes down that the delivery is at its end. It comes before cursor
+// and ack, so that neither a lost ack nor the platform's own retry, days
+// later, runs it again.
+func (d *delivery) remember(h store.Handled) error {
+	h.Worker = d.Name
+	if err := d.Store.Remember(d.running, d.event.ID(), h); err != nil {
+		return err
+	}
+	return d.record.clear(d.running)
+}
+
+// finish makes the end of an attempt known: to the record that it was about,
+// to what is remembered, and to whoever waits.
+func (d *delivery) finish(installation store.Installation, result dispatch.Result, number int) error {
+	done := result.Verdict.Decision == handlers.Done
+	if err := d.settle(installation, result, done); err != nil {
+		return err
+	}
+	handled := store.Handled{Outcome: store.Finished, Attempts: number}
+	if !done {
+		handled.Outcome = store.DeadLettered
+	}
+	if result.Action != nil && done {
+		handled.Cost = result.Action.Cost
+	}
+	return d.remember(handled)
+}
+
+// settle writes the end into what the operation was about.
+func (d *delivery) settle(installation store.Installation, result dispatch.Result, done bool) error {
+	registration := func(status store.Status) error {
+		return d.Store.SetRegistration(d.running, installation.WebhookID, installation.ConfigurationRevision, status, result.Verdict.Message)
+	}
+	switch {
+	case d.operation == events.MessageCreated && done:
+		return d.Store.FinishSend(d.running, installation.BotID, d.event.ID(), client.Sent)
+	case d.operation == events.MessageCreated:
+		return d.Store.FinishSend(d.running, installation.BotID, d.event.ID(), client.Failed)
+	case d.operation == events.Register && done:
+		return registration(store.Registered)
+	case d.operation == events.Register:
+		return registration(store.RegistrationFailed)
+	case d.operation == events.Unregister && done:
+		return d.Store.FinishUnregister(d.running, installation.WebhookID)
+	case d.operation == events.Unregister:
+		return registration(store.UnregistrationFailed)
+	case d.operation == events.ActionTriggered && done:
+		return d.Store.FinishAction(d.running, d.event.ID(), store.ActionAnswer{Output: result.Action.Output})
+	case d.operation == events.ActionTriggered:
+		return d.Store.FinishAction(d.running, d.event.ID(), store.ActionAnswer{
+			Error: client.NewError(client.Runtime, "%s", result.Verdict.Message),
+		})
+	default:
+		return nil
+	}
+}
