@@ -159,7 +159,7 @@ func (w *Watch) event(ctx context.Context, m broker.Message) error {
 	defer w.read.Store(m.Seq)
 	e, err := m.Event()
 	if err != nil || !w.follows(events.TraceParentOf(e)) {
-		return nil //nolint:nilerr // what cannot be decoded follows from nothing
+		return nil // what cannot be decoded follows from nothing
 	}
 	step := EventFired
 	if e.Type() == string(events.MessageCreated) {
@@ -172,7 +172,7 @@ func (w *Watch) event(ctx context.Context, m broker.Message) error {
 func (w *Watch) command(ctx context.Context, m broker.Message) error {
 	e, err := m.Event()
 	if err != nil || !w.follows(events.TraceParentOf(e)) || e.Type() != events.MessageCreated.CloudEventType() {
-		return nil //nolint:nilerr // as above
+		return nil
 	}
 	w.say(ctx, Happening{BotAnswered, m.Stored, e.ID(), map[string]any{"seq": m.Seq}})
 	w.tasks.Go(func() { w.message(ctx, e.ID()) })

@@ -181,9 +181,10 @@ func (d *delivery) installation() (found store.Installation, gone string, err er
 // beginSend records that the message is about to be sent. It reports true when
 // it was sent before: what was acked is never sent again.
 func (d *delivery) beginSend(installation store.Installation, number int) (skip bool, err error) {
-	outgoing := handlers.Outgoing{}
-	if json.Unmarshal(d.event.Data(), &outgoing) != nil {
-		return false, nil // dispatch says what is wrong with it
+	var outgoing handlers.Outgoing
+	_ = json.Unmarshal(d.event.Data(), &outgoing) // dispatch says what is wrong with it
+	if outgoing.Message.ID == "" {
+		return false, nil
 	}
 	sender := client.Caller{BotID: installation.BotID, Alias: installation.Alias}
 	message, err := d.Store.BeginSend(d.running, sender, outgoing.Message, number)
