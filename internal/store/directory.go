@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -48,46 +49,53 @@ func (d *Directory) Run(ctx context.Context) error {
 
 const watchAgainAfter = 500 * time.Millisecond
 
-// watch keeps one bucket's entries. It fills a map of its own until all that
-// is there has come, so that whatever vanished during an outage vanishes here
-// too, and logs only when it falls out of step and when it is back.
+// watch keeps one bucket's entries, and begins anew after each outage. It logs
+// only when it falls out of step and when it is back.
 func watch[T any](ctx context.Context, d *Directory, name broker.BucketName, pattern string, set func(map[string]T)) {
-	inStep := true
+	log, inStep := d.logger.WithField("bucket", name), true
 	for ctx.Err() == nil {
-		entries, complete := map[string]T{}, false
-		err := func() error {
-			bucket, err := d.broker.Bucket(ctx, name)
-			if err != nil {
-				return err
+		watching, stop := d.broker.UntilReconnected(ctx)
+		err := watchOnce(watching, d, name, pattern, func(entries map[string]T) {
+			if !inStep {
+				inStep = true
+				log.Info("directory is up to date again")
 			}
-			return bucket.Watch(ctx, pattern, func() {
-				complete = true
-				if !inStep {
-					inStep = true
-					d.logger.WithField("bucket", name).Info("directory is up to date again")
-				}
-				set(entries)
-			}, func(entry broker.Entry) {
-				if err := keep(entries, entry); err != nil {
-					d.logger.WithError(err).WithField("bucket", name).Error("directory leaves an entry out")
-				}
-				if complete {
-					set(entries)
-				}
-			})
-		}()
-		if ctx.Err() != nil {
-			return
+			set(entries)
+		})
+		stop()
+		if ctx.Err() != nil || errors.Is(err, broker.ErrReconnected) {
+			continue
 		}
 		if inStep {
 			inStep = false
-			d.logger.WithError(err).WithField("bucket", name).Warn("directory goes on with what it knows until NATS is back")
+			log.WithError(err).Warn("directory goes on with what it knows until NATS is back")
 		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(watchAgainAfter):
 		}
 	}
+}
+
+// watchOnce fills a map of its own until all that is there has come, so that
+// whatever vanished during an outage vanishes for set too.
+func watchOnce[T any](ctx context.Context, d *Directory, name broker.BucketName, pattern string, set func(map[string]T)) error {
+	bucket, err := d.broker.Bucket(ctx, name)
+	if err != nil {
+		return err
+	}
+	entries, complete := map[string]T{}, false
+	return bucket.Watch(ctx, pattern, func() {
+		complete = true
+		set(entries)
+	}, func(entry broker.Entry) {
+		if err := keep(entries, entry); err != nil {
+			d.logger.WithError(err).WithField("bucket", name).Error("directory leaves an entry out")
+		}
+		if complete {
+			set(entries)
+		}
+	})
 }
 
 func keep[T any](entries map[string]T, entry broker.Entry) error {
