@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cloudevents/sdk-go/v2/event"
+
 	"github.com/towpath/towpath/internal/broker"
 	"github.com/towpath/towpath/internal/store"
 	"github.com/towpath/towpath/pkg/client"
@@ -150,16 +152,18 @@ func (w *Watch) handled(ctx context.Context, h store.Handled) {
 	w.say(ctx, Happening{step, h.At, w.Delivery, map[string]any{"worker": h.Worker, "attempts": h.Attempts}})
 }
 
-// follows tells whether something follows from the delivery.
-func (w *Watch) follows(traceparent string) bool {
-	return events.TraceID(traceparent) == events.TraceID(events.TraceParent(w.Delivery, 0))
+// following decodes a message, and reports whether it follows from the
+// delivery. What cannot be decoded follows from nothing.
+func (w *Watch) following(m broker.Message) (event.Event, bool) {
+	e, err := m.Event()
+	return e, err == nil && events.TraceID(events.TraceParentOf(e)) == events.TraceID(events.TraceParent(w.Delivery, 0))
 }
 
 func (w *Watch) event(ctx context.Context, m broker.Message) error {
 	defer w.read.Store(m.Seq)
-	e, err := m.Event()
-	if err != nil || !w.follows(events.TraceParentOf(e)) {
-		return nil // what cannot be decoded follows from nothing
+	e, ok := w.following(m)
+	if !ok {
+		return nil
 	}
 	step := EventFired
 	if e.Type() == string(events.MessageCreated) {
@@ -170,8 +174,8 @@ func (w *Watch) event(ctx context.Context, m broker.Message) error {
 }
 
 func (w *Watch) command(ctx context.Context, m broker.Message) error {
-	e, err := m.Event()
-	if err != nil || !w.follows(events.TraceParentOf(e)) || e.Type() != events.MessageCreated.CloudEventType() {
+	e, ok := w.following(m)
+	if !ok || e.Type() != events.MessageCreated.CloudEventType() {
 		return nil
 	}
 	w.say(ctx, Happening{BotAnswered, m.Stored, e.ID(), map[string]any{"seq": m.Seq}})

@@ -165,7 +165,7 @@ func escape(s string) string {
 }
 
 func unescape(s string) (string, error) {
-	if !strings.Contains(s, "%") {
+	if !strings.Contains(s, "%") && utf8.ValidString(s) {
 		return s, nil
 	}
 	out := make([]byte, 0, len(s))
