@@ -1,11 +1,14 @@
 package store_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -179,6 +182,47 @@ func TestACrashBeforeTheRecordDoublesNothing(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// An attempt is cut off after any step, and somebody else goes on.
+func TestAnEffectThatIsCutOffAnywhereIsOneEffect(t *testing.T) {
+	t.Parallel()
+	s, b, first := installed(t)
+	conversation, user := talk(t, first)
+	stores := []*store.Store{first, s.open(s.connect())}
+	const deliveries = 40
+	for i := range deliveries {
+		id := fmt.Sprintf("dlv_%d", i)
+		ids := map[string]bool{}
+		for attempt, patience := range []time.Duration{time.Duration(i) * 60 * time.Microsecond, time.Duration(i) * 90 * time.Microsecond, time.Minute, time.Minute} {
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			in, out := as(stores[attempt%2], slack, id), as(stores[attempt%2], bot, id)
+			incoming, err := in.CreateMessage(ctx, text(conversation, user, "hello"))
+			if err == nil {
+				ids["in"+incoming.Message.ID] = true
+			}
+			outgoing, failed := out.CreateMessage(ctx, text(conversation, demo, "hi"))
+			if failed == nil {
+				ids["out"+outgoing.Message.ID] = true
+			}
+			cancel()
+			if err := errors.Join(err, failed); err != nil && patience == time.Minute {
+				t.Fatal(err)
+			}
+		}
+		if len(ids) != 2 {
+			t.Errorf("%s made %v", id, ids)
+		}
+	}
+	if n := len(stored(t.Context(), t, b, broker.Events, "message_created")); n != deliveries {
+		t.Errorf("%d incoming messages are told %d times", deliveries, n)
+	}
+	if n := len(stored(t.Context(), t, b, broker.Commands, "towpath.message_created")); n != deliveries {
+		t.Errorf("%d outgoing messages are queued %d times", deliveries, n)
+	}
+	if n := len(keysOf(t, b, broker.Messages, broker.Key(demo)+".*")); n != 2*deliveries {
+		t.Errorf("%d records of %d messages", n, 2*deliveries)
 	}
 }
 

@@ -159,3 +159,69 @@ func TestAnEntityIsOutOfReachOfOthers(t *testing.T) {
 		t.Errorf("an integration that is not installed: %v", err)
 	}
 }
+
+func TestABotMakesEntitiesOfItsInstallations(t *testing.T) {
+	t.Parallel()
+	_, _, s := installed(t)
+	ctx, c := t.Context(), as(s, bot)
+	conversation := must[*client.ConversationOutput](t)(c.CreateConversation(ctx, client.CreateConversationInput{
+		Channel: "dm", IntegrationName: "slack", Tags: client.Tags{"slack:id": "D1"},
+	})).Conversation
+	if conversation.Integration != "slack" || conversation.Channel != "dm" {
+		t.Errorf("conversation %+v", conversation)
+	}
+	// The integration finds what the bot made by the same tags.
+	found := must[*client.GetOrCreateConversationOutput](t)(as(s, slack).GetOrCreateConversation(ctx, client.GetOrCreateConversationInput{
+		Channel: "dm", Tags: client.Tags{"id": "D1"},
+	}))
+	if found.Conversation.ID != conversation.ID || found.Meta.Created || found.Conversation.Tags["id"] != "D1" {
+		t.Errorf("the integration gets %+v", found)
+	}
+	if again := must[*client.ConversationOutput](t)(c.CreateConversation(ctx, client.CreateConversationInput{
+		Channel: "dm", IntegrationName: "slack", Tags: client.Tags{"slack:id": "D1"},
+	})); again.Conversation.ID == conversation.ID {
+		t.Error("createConversation did not make another one")
+	}
+	user := must[*client.GetOrCreateUserOutput](t)(c.GetOrCreateUser(ctx, client.GetOrCreateUserInput{
+		Tags: client.Tags{"crm": "1"}, Name: "Ada", Properties: map[string]string{"a": "1"},
+	})).User
+	user = must[*client.GetOrCreateUserOutput](t)(c.GetOrCreateUser(ctx, client.GetOrCreateUserInput{
+		Tags: client.Tags{"crm": "1"}, PictureURL: "https://x.org/a.png", Properties: map[string]string{"b": "2"},
+	})).User
+	if diff := cmp.Diff(map[string]string{"a": "1", "b": "2"}, user.Properties); diff != "" || user.Name != "Ada" || user.PictureURL == "" {
+		t.Errorf("merged user %+v (-want +got):\n%s", user, diff)
+	}
+	if own := must[*client.UserOutput](t)(c.GetUser(ctx, demo)).User; own.ID == "" || own.ID == demo {
+		t.Errorf("the bot's own user %+v", own)
+	}
+	for name, test := range map[string]struct {
+		in   client.CreateConversationInput
+		want client.ErrorType
+	}{
+		"no installation named": {client.CreateConversationInput{Channel: "dm"}, client.InvalidPayload},
+		"unknown installation":  {client.CreateConversationInput{Channel: "dm", IntegrationName: "x"}, client.ReferenceNotFound},
+		"no channel":            {client.CreateConversationInput{IntegrationName: "slack"}, client.InvalidPayload},
+		"nameless tag":          {client.CreateConversationInput{Channel: "dm", IntegrationName: "slack", Tags: client.Tags{"": "x"}}, client.InvalidPayload},
+	} {
+		if _, err := c.CreateConversation(ctx, test.in); client.AsError(err).Type != test.want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// An entity whose tags were changed is no longer found by the old ones.
+func TestAnIndexThatIsOutdatedLeadsToANewEntity(t *testing.T) {
+	t.Parallel()
+	_, _, s := installed(t)
+	get := func(tags client.Tags, by ...string) *client.GetOrCreateUserOutput {
+		t.Helper()
+		return must[*client.GetOrCreateUserOutput](t)(as(s, slack).GetOrCreateUser(t.Context(), client.GetOrCreateUserInput{Tags: tags, DiscriminateByTags: by}))
+	}
+	first := get(client.Tags{"id": "U1", "team": "T1"}, "id")
+	get(client.Tags{"id": "U1", "team": "T2"}, "id")
+	second := get(client.Tags{"id": "U1", "team": "T1"})
+	third := get(client.Tags{"id": "U1", "team": "T1"})
+	if second.User.ID == first.User.ID || !second.Meta.Created || third.User.ID != second.User.ID || third.Meta.Created {
+		t.Errorf("first %+v, second %+v, third %+v", first, second, third)
+	}
+}
