@@ -20,7 +20,8 @@ import (
 )
 
 type devCommand struct {
-	logFlags
+	LogFormat string `enum:"text,json" default:"text" env:"TOWPATH_LOG_FORMAT" help:"text or json."`
+	LogLevel  string `default:"warn" env:"TOWPATH_LOG_LEVEL" help:"debug, info, warn or error; can be changed while running at {ops}/loglevel."`
 	ingestFlags
 	workerFlags
 	topologyFlags
@@ -31,6 +32,7 @@ type devCommand struct {
 	Ops    string `default:"127.0.0.1:8082" env:"TOWPATH_OPS" help:"Address of /healthz, /readyz and /metrics."`
 	NATS   string `name:"nats" default:"127.0.0.1:4222" env:"TOWPATH_NATS_LISTEN" help:"Address of the embedded NATS."`
 	Fake   string `default:"127.0.0.1:0" env:"TOWPATH_FAKE_LISTEN" help:"Address of the fake platforms."`
+	Hello  bool   `help:"Once everything runs, send the demo one message and show its way to the ack."`
 }
 
 // devFile is dev.json: how tools find a running dev.
@@ -66,11 +68,20 @@ func (c *devCommand) Run(ctx context.Context, p *program) error {
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return err
 	}
-	found := filepath.Join(c.Dir, devFileName)
-	if err := os.Remove(found); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	lock, err := lockDir(c.Dir)
+	if err != nil {
 		return err
 	}
+	defer lock.Close()
+	found := filepath.Join(c.Dir, devFileName)
+	if err := os.Remove(found); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err // left by one that was killed
+	}
 	listeners, err := c.listen()
+	if err != nil {
+		return err
+	}
+	file, err := c.load(url(listeners.fake))
 	if err != nil {
 		return err
 	}
@@ -81,11 +92,7 @@ func (c *devCommand) Run(ctx context.Context, p *program) error {
 	defer server.Stop()
 	platforms := newPlatforms(p.registry)
 	defer platforms.Close()
-	file, err := c.load(url(listeners.fake))
-	if err != nil {
-		return err
-	}
-	ctx, n, err := newNode(ctx, p, nodeConfig{role: "dev", broker: broker.Config{InProcess: server.Server}, log: c.logFlags})
+	ctx, n, err := newNode(ctx, p, nodeConfig{role: "dev", broker: broker.Config{InProcess: server.Server}, log: logFlags{c.LogFormat, c.LogLevel}})
 	if err != nil {
 		return err
 	}
@@ -113,6 +120,9 @@ func (c *devCommand) Run(ctx context.Context, p *program) error {
 	}
 	defer func() { _ = os.Remove(found) }()
 	c.greet(p, described)
+	if c.Hello {
+		n.group.Go(func() error { return c.hello(ctx, p) })
+	}
 	return n.wait()
 }
 
@@ -265,6 +275,21 @@ func (c *devCommand) greet(p *program, d devFile) {
 		out("  go run ./cmd/towpath trigger slack message \"hello\"%s", c.dirFlag())
 		out("")
 	}
+}
+
+// hello sends the demo its first message, as the trigger verb would.
+func (c *devCommand) hello(ctx context.Context, p *program) error {
+	fmt.Fprintln(p.stdout, "A first message, from Slack through everything and back:")
+	fmt.Fprintln(p.stdout)
+	trigger := triggerCommand{
+		systemFlags: systemFlags{Dir: c.Dir}, Integration: "slack", Event: "message", Text: "hello",
+		Conversation: "C0TOWPATH", User: "U0TOWPATH", Timeout: 15 * time.Second,
+	}
+	if err := trigger.Run(ctx, p); err != nil && ctx.Err() == nil {
+		return err
+	}
+	fmt.Fprintln(p.stdout, "\nIt goes on running; Ctrl-C drains and stops it.")
+	return nil
 }
 
 // dirFlag is what the next command needs to find this dev.

@@ -7,12 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/towpath/towpath/internal/replay"
 	"github.com/towpath/towpath/internal/store"
+	"github.com/towpath/towpath/pkg/client"
 	"github.com/towpath/towpath/pkg/events"
 	"github.com/towpath/towpath/pkg/handlers"
 )
@@ -164,11 +167,17 @@ func (s *show) step(h replay.Happening) {
 		_ = json.NewEncoder(s.out).Encode(map[string]any{"step": h.Step, "ms": ms, "at": h.At, "id": h.ID, "detail": h.Detail})
 		return
 	}
-	detail := ""
-	if encoded, err := json.Marshal(h.Detail); err == nil && len(h.Detail) > 0 {
-		detail = string(encoded)
+	line := fmt.Sprintf("%9.1f ms  %-16s %-32s", ms, h.Step, h.ID)
+	for _, name := range slices.Sorted(maps.Keys(h.Detail)) {
+		if tags, ok := h.Detail[name].(client.Tags); ok {
+			for tag, value := range tags {
+				line += fmt.Sprintf(" %s=%s", tag, value)
+			}
+			continue
+		}
+		line += fmt.Sprintf(" %s=%v", name, h.Detail[name])
 	}
-	fmt.Fprintf(s.out, "%9.1f ms  %-16s %-32s %s\n", ms, h.Step, h.ID, detail)
+	fmt.Fprintln(s.out, strings.TrimRight(line, " "))
 }
 
 func (s *show) note(format string, args ...any) {
