@@ -57,9 +57,9 @@ func TestAnIncomingMessageIsCommittedOnce(t *testing.T) {
 	}
 	var told client.Event
 	var payload struct {
-		Message      client.Message
-		User         client.User
-		Conversation client.Conversation
+		Message      client.Message      `json:"message"`
+		User         client.User         `json:"user"`
+		Conversation client.Conversation `json:"conversation"`
 	}
 	if err := errors.Join(json.Unmarshal(e.Data(), &told), json.Unmarshal(told.Payload, &payload)); err != nil {
 		t.Fatal(err)

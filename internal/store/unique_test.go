@@ -182,10 +182,10 @@ func TestABotMakesEntitiesOfItsInstallations(t *testing.T) {
 	})); again.Conversation.ID == conversation.ID {
 		t.Error("createConversation did not make another one")
 	}
-	user := must[*client.GetOrCreateUserOutput](t)(c.GetOrCreateUser(ctx, client.GetOrCreateUserInput{
+	must[*client.GetOrCreateUserOutput](t)(c.GetOrCreateUser(ctx, client.GetOrCreateUserInput{
 		Tags: client.Tags{"crm": "1"}, Name: "Ada", Properties: map[string]string{"a": "1"},
-	})).User
-	user = must[*client.GetOrCreateUserOutput](t)(c.GetOrCreateUser(ctx, client.GetOrCreateUserInput{
+	}))
+	user := must[*client.GetOrCreateUserOutput](t)(c.GetOrCreateUser(ctx, client.GetOrCreateUserInput{
 		Tags: client.Tags{"crm": "1"}, PictureURL: "https://x.org/a.png", Properties: map[string]string{"b": "2"},
 	})).User
 	if diff := cmp.Diff(map[string]string{"a": "1", "b": "2"}, user.Properties); diff != "" || user.Name != "Ada" || user.PictureURL == "" {

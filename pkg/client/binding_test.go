@@ -22,8 +22,8 @@ func fill(v reflect.Value) {
 	const awkward = `a/b?c=d&e#f %2F+"é` + "\n"
 	switch v.Kind() {
 	case reflect.Struct:
-		for i := range v.NumField() {
-			fill(v.Field(i))
+		for _, field := range v.Fields() {
+			fill(field)
 		}
 	case reflect.String:
 		v.SetString(awkward + v.Type().Name())
@@ -85,9 +85,9 @@ func TestEveryInputArrivesAsItWasSent(t *testing.T) {
 
 // placeholders sets what stands in the path, which cannot be empty.
 func placeholders(v reflect.Value) {
-	for i := range v.NumField() {
-		if v.Type().Field(i).Tag.Get("in") == "path" {
-			v.Field(i).SetString("x")
+	for field, value := range v.Fields() {
+		if field.Tag.Get("in") == "path" {
+			value.SetString("x")
 		}
 	}
 }
@@ -207,7 +207,7 @@ func TestWhatCannotBeDecodedNamesTheField(t *testing.T) {
 	}
 }
 
-func row(t testing.TB, name string) *client.Operation {
+func row(t *testing.T, name string) *client.Operation {
 	t.Helper()
 	for _, operation := range client.Operations() {
 		if operation.Name == name {
