@@ -108,11 +108,11 @@ func (d *Dispatcher) Run(ctx context.Context, target Target, job Job) Result {
 	}
 	result = judged(err)
 	result.Interrupted = ctx.Err() != nil
-	result.Ambiguous = exchanges.unanswered.Load()
+	result.Ambiguous = exchanges.unanswered.Load() > 0
 	return result
 }
 
-func judged(err error) Result { return Result{Verdict: handlers.Judge(err), Err: err} }
+func judged(err error) Result { return Result{Verdict: handlers.Judge(err), Err: discreet{err}} }
 
 func (d *Dispatcher) base(target Target, definition handlers.Definition, operation events.Operation, job Job, exchanges *transport) handlers.Base {
 	caller := client.Caller{BotID: target.BotID, IntegrationID: definition.IntegrationID(), Alias: target.Alias}

@@ -1,8 +1,11 @@
 package dispatch
 
 import (
+	"errors"
 	"io"
+	"net"
 	"net/http"
+	"regexp"
 	"sync/atomic"
 	"time"
 
@@ -10,16 +13,17 @@ import (
 )
 
 // maxAnswer bounds what a handler can read of a platform's answer, in bytes,
-// so that no platform can fill a worker's memory.
+// so that no platform can fill a worker's memory. Reading on is an error, since
+// half of an answer must not pass for the whole.
 const maxAnswer = 64 << 20
 
 // transport is what stands between a handler and a platform.
 type transport struct {
 	next   http.RoundTripper
 	logger *logrus.Logger
-	// unanswered is set while a request that may change something has gone out
-	// and no answer has come back.
-	unanswered atomic.Bool
+	// unanswered counts the requests that may have changed something at the
+	// platform and whose answer has not come, or not whole.
+	unanswered atomic.Int64
 }
 
 // RoundTrip implements http.RoundTripper. Only the host is logged: some
@@ -31,10 +35,13 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	changes := request.Method != http.MethodGet && request.Method != http.MethodHead
 	if changes {
-		t.unanswered.Store(true)
+		t.unanswered.Add(1)
 	}
 	started := time.Now()
 	response, err := next.RoundTrip(request)
+	if changes && (err == nil || neverSent(err)) {
+		t.unanswered.Add(-1)
+	}
 	entry := t.logger.WithFields(logrus.Fields{
 		"host": request.URL.Host, "method": request.Method, "ms": time.Since(started).Milliseconds(),
 	})
@@ -42,15 +49,46 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 		entry.WithError(err).Debug("platform did not answer")
 		return nil, err
 	}
-	if changes {
-		t.unanswered.Store(false)
-	}
 	entry.WithField("status", response.StatusCode).Debug("platform answered")
-	response.Body = &limitedBody{Reader: io.LimitReader(response.Body, maxAnswer), Closer: response.Body}
+	response.Body = &answer{
+		ReadCloser: http.MaxBytesReader(nil, response.Body, maxAnswer), transport: t,
+		decides: changes && response.StatusCode < http.StatusBadRequest,
+	}
 	return response, nil
 }
 
-type limitedBody struct {
-	io.Reader
-	io.Closer
+// neverSent tells an error that came before there was a connection.
+func neverSent(err error) bool {
+	fault, ok := errors.AsType[*net.OpError](err)
+	return ok && fault.Op == "dial"
 }
+
+// answer is the body of an answer. One that breaks off leaves open what the
+// platform did: many say no only in the body, under a status of 200.
+type answer struct {
+	io.ReadCloser
+	transport *transport
+	decides   bool
+}
+
+// Read implements io.Reader.
+func (a *answer) Read(p []byte) (int, error) {
+	n, err := a.ReadCloser.Read(p)
+	if a.decides && err != nil && !errors.Is(err, io.EOF) {
+		a.decides = false
+		a.transport.unanswered.Add(1)
+	}
+	return n, err
+}
+
+// discreet is a handler's error without the paths of the URLs in it, which
+// net/http writes into its errors, for the log and for dead letters.
+type discreet struct{ error }
+
+var urlPath = regexp.MustCompile(`(https?://)(?:[^\s/"@]*@)?([^\s/"?]+)[/?][^\s"]*`)
+
+// Error implements error.
+func (d discreet) Error() string { return urlPath.ReplaceAllString(d.error.Error(), "$1$2/…") }
+
+// Unwrap returns the error itself.
+func (d discreet) Unwrap() error { return d.error }
