@@ -19,7 +19,7 @@ import (
 
 	"github.com/towpath/towpath/internal/api"
 	"github.com/towpath/towpath/internal/broker"
-	"github.com/towpath/towpath/internal/broker/embedded"
+	"github.com/towpath/towpath/internal/broker/brokertest"
 	"github.com/towpath/towpath/internal/store"
 	"github.com/towpath/towpath/pkg/client"
 )
@@ -60,21 +60,8 @@ func (w *world) Do(ctx context.Context, call client.Call, in, out any) error {
 
 func start(t *testing.T) *world {
 	t.Helper()
-	nats, err := embedded.Start(embedded.Config{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nats.Stop)
-	quiet := logrus.New()
-	quiet.SetOutput(io.Discard)
-	b, err := broker.Connect(broker.Config{Name: t.Name(), Logger: quiet, InProcess: nats, Timeout: 20 * time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.Close)
-	if err := b.Provision(t.Context(), broker.Topology{Partitions: 2}); err != nil {
-		t.Fatal(err)
-	}
+	quiet := brokertest.Logger(t)
+	b := brokertest.Start(t).Connect(t)
 	s, err := store.Open(t.Context(), b)
 	if err != nil {
 		t.Fatal(err)
@@ -330,4 +317,17 @@ func TestAnInternalErrorGivesNothingAwayButItsID(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestNobodyIsJudgedBeforeTheBotsAreKnown(t *testing.T) {
+	t.Parallel()
+	ignorant := store.NewDirectory(brokertest.StartEmpty(t).Connect(t), brokertest.Logger(t))
+	handler := api.New(api.Config{
+		Directory: ignorant, Connected: func() bool { return true }, Logger: brokertest.Logger(t),
+	})
+	recorder := httptest.NewRecorder()
+	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v1/chat/users/u", nil)
+	request.Header.Set("Authorization", "Bearer "+token)
+	handler.ServeHTTP(recorder, request)
+	refused(t, recorder.Result(), client.RateLimited)
 }

@@ -11,7 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/towpath/towpath/internal/broker"
-	"github.com/towpath/towpath/internal/broker/embedded"
+	"github.com/towpath/towpath/internal/broker/brokertest"
 	"github.com/towpath/towpath/internal/store"
 	"github.com/towpath/towpath/pkg/client"
 )
@@ -31,8 +31,8 @@ var (
 
 // server is a NATS of one test.
 type server struct {
-	t    *testing.T
-	nats *embedded.Server
+	t *testing.T
+	*brokertest.Server
 }
 
 func quiet() *logrus.Logger {
@@ -43,29 +43,13 @@ func quiet() *logrus.Logger {
 
 func start(t *testing.T) *server {
 	t.Helper()
-	nats, err := embedded.Start(embedded.Config{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nats.Stop)
-	s := &server{t, nats}
-	if err := s.connect().Provision(t.Context(), broker.Topology{Partitions: 2}); err != nil {
-		t.Fatal(err)
-	}
-	return s
+	return &server{t, brokertest.Start(t)}
 }
 
 // connect opens a connection of its own, as another process would have.
 func (s *server) connect() *broker.Broker {
 	s.t.Helper()
-	b, err := broker.Connect(broker.Config{
-		Name: s.t.Name(), Logger: quiet(), InProcess: s.nats, Timeout: 20 * time.Second,
-	})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(b.Close)
-	return b
+	return s.Connect(s.t)
 }
 
 func (s *server) open(b *broker.Broker) *store.Store {
