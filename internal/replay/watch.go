@@ -57,7 +57,7 @@ func Now(ctx context.Context, b *broker.Broker) (Position, error) {
 }
 
 // Watch reports what follows from one delivery, as it happens, until ctx ends.
-// Steps come in the order in which they are seen; each carries its own time.
+// No step comes before the one that caused it; each carries its own time.
 type Watch struct {
 	Broker   *broker.Broker
 	Store    *store.Store
@@ -66,10 +66,16 @@ type Watch struct {
 	Delivery string
 	Since    Position
 
-	tasks  sync.WaitGroup
-	report chan Happening
-	// read is how far the events were read.
-	read atomic.Uint64
+	tasks            sync.WaitGroup
+	report           chan Happening
+	webhooks, events followed
+}
+
+// followed is what of a stream is read, and how far.
+type followed struct {
+	stream  broker.Stream
+	subject string
+	read    atomic.Uint64
 }
 
 // Run calls visit for each step until visit returns true or ctx ends, whose
@@ -85,9 +91,10 @@ func (w *Watch) Run(ctx context.Context, visit func(Happening) (enough bool)) er
 			})
 		})
 	}
-	w.read.Store(w.Since[broker.Events])
-	follow(broker.Webhooks, "webhooks.*."+broker.Token(w.Webhook)+".*", w.webhook)
-	follow(broker.Events, w.events(), w.event)
+	w.webhooks.begin(broker.Webhooks, "webhooks.*."+broker.Token(w.Webhook)+".*", w.Since)
+	w.events.begin(broker.Events, "events."+broker.Token(w.Bot)+".>", w.Since)
+	follow(w.webhooks.stream, w.webhooks.subject, w.webhook)
+	follow(w.events.stream, w.events.subject, w.event)
 	follow(broker.Commands, "commands.*."+broker.Token(w.Webhook)+".*", w.command)
 	w.tasks.Go(func() { faults <- w.Store.WatchHandled(ctx, w.Delivery, func(h store.Handled) { w.handled(ctx, h) }) })
 	defer w.tasks.Wait()
@@ -115,24 +122,24 @@ func (w *Watch) say(ctx context.Context, h Happening) {
 	}
 }
 
-func (w *Watch) webhook(ctx context.Context, m broker.Message) error {
-	e, err := m.Event()
-	if err == nil && e.ID() == w.Delivery {
-		w.say(ctx, Happening{Stored, m.Stored, e.ID(), map[string]any{"stream": m.Stream, "seq": m.Seq}})
-	}
-	return nil
+func (f *followed) begin(stream broker.Stream, subject string, since Position) {
+	f.stream, f.subject = stream, subject
+	f.read.Store(since[stream])
 }
 
-// events is the subject of the bot's events.
-func (w *Watch) events() string { return "events." + broker.Token(w.Bot) + ".>" }
-
-// readOn waits until every event that is stored now was read, so that what the
-// handler did is told before its end is.
-func (w *Watch) readOn(ctx context.Context) {
-	tick := time.NewTicker(5 * time.Millisecond)
+// told waits until everything that a stream holds now was read and told. The
+// streams are read side by side, and what follows from a message may be seen
+// before the message is.
+func (w *Watch) told(ctx context.Context, f *followed) {
+	last, err := w.Broker.LastSeq(ctx, f.stream)
+	if err != nil {
+		return // the order suffers, the steps come all the same
+	}
+	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for {
-		if _, err := w.Broker.Next(ctx, broker.Events, w.events(), w.read.Load()); errors.Is(err, broker.ErrNoMessage) {
+	for f.read.Load() < last {
+		next, err := w.Broker.Next(ctx, f.stream, f.subject, f.read.Load())
+		if errors.Is(err, broker.ErrNoMessage) || err == nil && next.Seq > last {
 			return
 		}
 		select {
@@ -143,8 +150,18 @@ func (w *Watch) readOn(ctx context.Context) {
 	}
 }
 
+func (w *Watch) webhook(ctx context.Context, m broker.Message) error {
+	defer w.webhooks.read.Store(m.Seq)
+	e, err := m.Event()
+	if err == nil && e.ID() == w.Delivery {
+		w.say(ctx, Happening{Stored, m.Stored, e.ID(), map[string]any{"stream": m.Stream, "seq": m.Seq}})
+	}
+	return nil
+}
+
 func (w *Watch) handled(ctx context.Context, h store.Handled) {
-	w.readOn(ctx)
+	w.told(ctx, &w.webhooks)
+	w.told(ctx, &w.events)
 	step := Handled
 	if h.Outcome == store.DeadLettered {
 		step = DeadLettered
@@ -160,11 +177,12 @@ func (w *Watch) following(m broker.Message) (event.Event, bool) {
 }
 
 func (w *Watch) event(ctx context.Context, m broker.Message) error {
-	defer w.read.Store(m.Seq)
+	defer w.events.read.Store(m.Seq)
 	e, ok := w.following(m)
 	if !ok {
 		return nil
 	}
+	w.told(ctx, &w.webhooks)
 	step := EventFired
 	if e.Type() == string(events.MessageCreated) {
 		step = MessageCreated
@@ -178,6 +196,7 @@ func (w *Watch) command(ctx context.Context, m broker.Message) error {
 	if !ok || e.Type() != events.MessageCreated.CloudEventType() {
 		return nil
 	}
+	w.told(ctx, &w.events)
 	w.say(ctx, Happening{BotAnswered, m.Stored, e.ID(), map[string]any{"seq": m.Seq}})
 	w.tasks.Go(func() { w.message(ctx, e.ID()) })
 	return nil
