@@ -79,7 +79,7 @@ func (u unique[Body]) try(ctx context.Context, index string) (record[Body], bool
 	}
 	found, err = change(ctx, u.bucket, key, func(r *record[Body]) (bool, error) {
 		changed := u.merge(r)
-		if changed {
+		if changed && u.fresh.CreatedAt.After(r.UpdatedAt) { // a delivery's time may be long past
 			r.UpdatedAt = u.fresh.CreatedAt
 		}
 		return changed, nil
