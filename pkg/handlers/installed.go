@@ -19,6 +19,12 @@ type Registrable interface {
 	// Configure checks a configuration against its schema and decodes it. The
 	// error names the field and is fit to be shown.
 	Configure(configuration json.RawMessage) (Installed, error)
+	// ConfigureAs does the same for a configuration type by name; the empty one
+	// is that of Configure.
+	ConfigureAs(typ string, configuration json.RawMessage) (Installed, error)
+	// Routes tells how requests to the integration's global webhook find their
+	// installation; nil if it has none.
+	Routes() *Identifier
 	// NewFake returns a stand-in for the platform's API, nil if it has none.
 	NewFake() http.Handler
 }
@@ -30,6 +36,7 @@ type Base struct {
 	HTTP     *http.Client
 	Logger   Logger
 	Delivery Delivery
+	Secret   SecretLookup
 }
 
 // Installed is an integration with one installation's configuration.
@@ -42,25 +49,48 @@ type Installed interface {
 	Action(ctx context.Context, base Base, name string, input json.RawMessage) (ActionResult, error)
 	Register(ctx context.Context, base Base, webhookURL string) error
 	Unregister(ctx context.Context, base Base, webhookURL string) error
+	MessageUpdated(ctx context.Context, base Base, update MessageUpdate) error
+	ConversationUpdated(ctx context.Context, base Base, update ConversationUpdate) error
+	Ping(ctx context.Context, base Base) error
+	// Awaits returns how the request is to be answered when the handler itself
+	// must answer it, nil when it need not.
+	Awaits(r *events.Request) *Answers
 	// Sample builds a signed request; the error lists the samples there are.
 	Sample(name string, args SampleArgs) (*events.Request, error)
 }
 
 // Configure implements [Registrable].
 func (i Integration[C]) Configure(raw json.RawMessage) (Installed, error) {
-	described, schema, err := closedSchema[C]()
-	if err == nil {
-		err = checkSecrets(raw, described)
-	}
+	return i.ConfigureAs("", raw)
+}
+
+// ConfigureAs implements [Registrable].
+func (i Integration[C]) ConfigureAs(typ string, raw json.RawMessage) (Installed, error) {
+	fail := func(err error) (Installed, error) { return nil, fmt.Errorf("configuration of %s: %w", i.Name, err) }
+	whole, err := events.ClosedSchema[C]()
 	if err != nil {
-		return nil, fmt.Errorf("configuration of %s: %w", i.Name, err)
+		return fail(err)
+	}
+	described, err := i.configurationSchema(typ, whole)
+	if err != nil {
+		return fail(err)
+	}
+	if err := checkSecrets(raw, described); err != nil {
+		return fail(err)
+	}
+	schema, err := resolve(described)
+	if err != nil {
+		return fail(err)
 	}
 	var configuration C
 	if err := decodeValid(raw, schema, &configuration); err != nil {
-		return nil, fmt.Errorf("configuration of %s: %w", i.Name, err)
+		return fail(err)
 	}
 	return &installed[C]{Integration: i, configuration: configuration}, nil
 }
+
+// Routes implements [Registrable].
+func (i Integration[C]) Routes() *Identifier { return i.Identifier }
 
 // NewFake implements [Registrable].
 func (i Integration[C]) NewFake() http.Handler {
@@ -79,6 +109,7 @@ func (i *installed[C]) props(base Base) Props[C] {
 	return Props[C]{
 		Ctx:    Context[C]{Identity: base.Identity, Configuration: i.configuration},
 		Client: base.Client, HTTP: base.HTTP, Logger: base.Logger, Delivery: base.Delivery,
+		Secret: base.Secret,
 	}
 }
 
@@ -147,6 +178,20 @@ func (i *installed[C]) life(ctx context.Context, fn func(context.Context, Regist
 		return nil
 	}
 	return fn(ctx, RegisterProps[C]{Props: i.props(base), WebhookURL: url})
+}
+
+func (i *installed[C]) Ping(ctx context.Context, base Base) error {
+	if i.Integration.Ping == nil {
+		return nil
+	}
+	return i.Integration.Ping(ctx, i.props(base))
+}
+
+func (i *installed[C]) Awaits(r *events.Request) *Answers {
+	if i.Answers == nil || !i.Answers.Awaited(r) {
+		return nil
+	}
+	return i.Answers
 }
 
 func (i *installed[C]) Sample(name string, args SampleArgs) (*events.Request, error) {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/towpath/towpath/pkg/client"
 	"github.com/towpath/towpath/pkg/events"
 )
 
@@ -17,10 +18,27 @@ type Integration[C any] struct {
 	Version     string // "1.0.0"
 	Title       string
 	Description string
+	Icon        string // SVG
+	Readme      string // Markdown
+
+	// Configurations are further ways to fill C, by the name that an
+	// installation gives as its configuration type.
+	Configurations map[string]Configuration
+	// Secrets are what the integration itself needs to know, whoever installs
+	// it, by name in SCREAMING_SNAKE case.
+	Secrets map[string]SecretInfo
 
 	Events   []events.Declared
 	Actions  Actions[C]
 	Channels Channels[C]
+	States   []client.DeclaredState
+	UserTags []string
+
+	// Identifier finds the installation of a request that comes to the
+	// integration's one global webhook.
+	Identifier *Identifier
+	// Answers says which webhooks the handler itself must answer.
+	Answers *Answers
 
 	// Verify decides whether a request comes from the platform. It runs in
 	// ingest, before anything is stored; its error's text is not shown to the
@@ -43,6 +61,9 @@ type Integration[C any] struct {
 	// Unregister when it is removed. Both may run more than once.
 	Register   func(ctx context.Context, p RegisterProps[C]) error
 	Unregister func(ctx context.Context, p RegisterProps[C]) error
+	// Ping tells whether the integration can do its job; nil means that it can
+	// whenever it runs.
+	Ping func(ctx context.Context, p Props[C]) error
 
 	// Samples are requests as the platform would send them, signed with the
 	// installation's secret; "towpath trigger" sends them.

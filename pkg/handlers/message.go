@@ -21,6 +21,7 @@ type Channel[C any] struct {
 	ConversationTags []string
 	MessageTags      []string
 	Messages         Messages[C]
+	Updated          Updates[C]
 }
 
 // Messages are a channel's message handlers by message type.

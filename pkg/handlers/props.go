@@ -44,6 +44,8 @@ type Props[C any] struct {
 	HTTP     *http.Client
 	Logger   Logger
 	Delivery Delivery
+	// Secret finds a secret of the integration itself.
+	Secret SecretLookup
 }
 
 // WebhookProps is what a webhook handler is given.
