@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -11,6 +12,13 @@ import (
 	"github.com/towpath/towpath/pkg/events"
 	"github.com/towpath/towpath/pkg/handlers"
 )
+
+// maxStored bounds what is stored of one part, in bytes: NATS takes 8 MiB with
+// the headers. A body within the limit may still grow past it, since some
+// bytes take six as JSON.
+const maxStored = 8<<20 - 128<<10
+
+var errTooLarge = errors.New("the body cannot be stored: it is too large as JSON")
 
 // cloudEvent makes the event that is stored for one part of a request.
 func cloudEvent(installation store.Installation, request *events.Request, part handlers.Part, now time.Time) (event.Event, error) {
@@ -22,6 +30,9 @@ func cloudEvent(installation store.Installation, request *events.Request, part h
 	data, err := json.Marshal(events.Webhook{Req: &stored})
 	if err != nil {
 		return event.Event{}, fmt.Errorf("encode webhook: %w", err)
+	}
+	if len(data) > maxStored {
+		return event.Event{}, errTooLarge
 	}
 	id := events.DeliveryID(installation.WebhookID, providerID)
 	e := events.New(id, "/webhooks/"+installation.WebhookID, events.WebhookReceived.CloudEventType(), part.Key, now, data)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -121,6 +122,14 @@ func write(w http.ResponseWriter, response *events.Response) {
 // accept takes one request through every step. A nil response means 200 with
 // an empty body.
 func (in *ingest) accept(w http.ResponseWriter, r *http.Request) (integration, outcome string, response *events.Response, err error) {
+	defer func() {
+		// An integration's panic is a bug that the next version may not have,
+		// so the platform shall keep what it has to say.
+		if value := recover(); value != nil {
+			in.Logger.WithField("integration", integration).WithField("stack", string(debug.Stack())).Error("verifying or splitting panicked")
+			err = &refusal{http.StatusServiceUnavailable, "panic", "could not be read, send it again", &handlers.PanicError{Value: value}}
+		}
+	}()
 	if r.Method != http.MethodPost && r.Method != http.MethodGet {
 		return "", "", nil, &refusal{http.StatusMethodNotAllowed, "method", "webhooks take POST and GET", errors.New(r.Method)}
 	}
@@ -159,6 +168,9 @@ func (in *ingest) accept(w http.ResponseWriter, r *http.Request) (integration, o
 	}
 	for _, part := range parts {
 		fresh, err := in.store(ctx, installation, request, part, now)
+		if errors.Is(err, errTooLarge) {
+			return integration, "", nil, &refusal{http.StatusRequestEntityTooLarge, "too_large", err.Error(), err}
+		}
 		if err != nil {
 			return integration, "", nil, &refusal{http.StatusServiceUnavailable, "not_stored", "could not be stored, send it again", err}
 		}
