@@ -95,7 +95,7 @@ func apply(ctx context.Context, s *store.Store, registry *handlers.Registry, fil
 		if err != nil {
 			return err
 		}
-		_, err = integration.Configure(spec.Configuration)
+		_, err = integration.ConfigureAs(spec.ConfigurationType, spec.Configuration)
 		return err
 	})
 }

@@ -64,6 +64,8 @@ type Dispatcher struct {
 	Installations *Installations
 	Backend       client.Backend
 	Logger        *logrus.Logger
+	// Secrets finds the secrets of integrations; none are found when nil.
+	Secrets Secrets
 	// Transport carries what handlers send; http.DefaultTransport when nil.
 	Transport http.RoundTripper
 	// Timeout bounds one attempt; 60 s when zero, as on Botpress.
@@ -134,6 +136,7 @@ func (d *Dispatcher) base(target Target, definition handlers.Definition, operati
 		Logger: handlers.Logger{Entry: d.Logger.WithFields(logrus.Fields{
 			"delivery": job.Event.ID(), "attempt": job.Attempt, "bot": target.BotID, "alias": target.Alias,
 		})},
+		Secret:   d.Secrets.Of(definition.Name),
 		Delivery: handlers.Delivery{ID: job.Event.ID(), Attempt: job.Attempt, Replayed: job.Replayed},
 	}
 }
@@ -173,8 +176,20 @@ func run(ctx context.Context, installed handlers.Installed, base handlers.Base, 
 			return Result{}, installed.Register(ctx, base, registration.WebhookURL)
 		}
 		return Result{}, installed.Unregister(ctx, base, registration.WebhookURL)
+	case events.MessageUpdated:
+		update, err := decode[handlers.MessageUpdate](data)
+		if err != nil {
+			return Result{}, err
+		}
+		return Result{}, installed.MessageUpdated(ctx, base, update)
+	case events.ConversationUpdated:
+		update, err := decode[handlers.ConversationUpdate](data)
+		if err != nil {
+			return Result{}, err
+		}
+		return Result{}, installed.ConversationUpdated(ctx, base, update)
 	case events.Ping:
-		return Result{}, nil
+		return Result{}, installed.Ping(ctx, base)
 	default:
 		return Result{}, handlers.Permanent(fmt.Errorf("operation %s is not supported by this build", operation))
 	}

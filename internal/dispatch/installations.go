@@ -36,14 +36,14 @@ func (i *Installations) Resolve(target Target) (handlers.Installed, handlers.Def
 	i.mu.Lock()
 	known, ok := i.decoded[target.WebhookID]
 	i.mu.Unlock()
-	if ok && known.target.Integration == target.Integration && bytes.Equal(known.target.Configuration, target.Configuration) {
+	if ok && known.target.sameConfiguration(target) {
 		return known.installed, known.definition, nil
 	}
 	integration, definition, err := i.registry.Find(target.Integration)
 	if err != nil {
 		return nil, handlers.Definition{}, err
 	}
-	installed, err := integration.Configure(target.Configuration)
+	installed, err := integration.ConfigureAs(target.ConfigurationType, target.Configuration)
 	if err != nil {
 		return nil, handlers.Definition{}, err
 	}
@@ -51,6 +51,21 @@ func (i *Installations) Resolve(target Target) (handlers.Installed, handlers.Def
 	i.decoded[target.WebhookID] = decoded{target, installed, definition}
 	i.mu.Unlock()
 	return installed, definition, nil
+}
+
+func (t Target) sameConfiguration(other Target) bool {
+	return t.Integration == other.Integration && t.ConfigurationType == other.ConfigurationType &&
+		bytes.Equal(t.Configuration, other.Configuration)
+}
+
+// Route returns how requests to an integration's global webhook find their
+// installation, nil when it has none.
+func (i *Installations) Route(integration string) *handlers.Identifier {
+	found, _, err := i.registry.Find(integration)
+	if err != nil {
+		return nil
+	}
+	return found.Routes()
 }
 
 // declaredOnly lets an integration fire only what its definition declares, so
