@@ -160,6 +160,11 @@ func (in *ingest) accept(w http.ResponseWriter, r *http.Request) (integration, o
 	if err != nil {
 		return integration, "", nil, &refusal{http.StatusBadRequest, "malformed", "the request is not what " + integration + " sends: " + err.Error(), err}
 	}
+	waiting, err := in.await(installed, installation, request, parts)
+	if err != nil {
+		return integration, "", nil, &refusal{http.StatusServiceUnavailable, "not_stored", "could not be stored, send it again", err}
+	}
+	defer waiting.close()
 	ctx, cancel := context.WithTimeout(r.Context(), in.Deadline)
 	defer cancel()
 	outcome = "duplicate"
@@ -178,7 +183,7 @@ func (in *ingest) accept(w http.ResponseWriter, r *http.Request) (integration, o
 			outcome = "accepted"
 		}
 	}
-	return integration, outcome, nil, nil
+	return integration, outcome, waiting.answer(r.Context(), outcome == "accepted"), nil
 }
 
 func (in *ingest) read(w http.ResponseWriter, r *http.Request) (*events.Request, error) {

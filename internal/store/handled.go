@@ -8,6 +8,7 @@ import (
 
 	"github.com/towpath/towpath/internal/broker"
 	"github.com/towpath/towpath/pkg/client"
+	"github.com/towpath/towpath/pkg/events"
 )
 
 // Outcome is how a delivery ended.
@@ -26,6 +27,9 @@ type Handled struct {
 	Worker   string    `json:"worker"`
 	Attempts int       `json:"attempts"`
 	Cost     float64   `json:"cost,omitempty"` // of an action
+	// Answer is what the handler of a webhook answered its platform, also when
+	// that came too late.
+	Answer *events.Response `json:"answer,omitempty"`
 }
 
 // Handled tells whether a delivery is at its end.
@@ -35,6 +39,20 @@ func (s *Store) Handled(ctx context.Context, delivery string) (bool, error) {
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// AnswerTo returns what a webhook's handler answered; nil when the delivery is
+// not at its end, or ended without an answer.
+func AnswerTo(ctx context.Context, b *broker.Broker, delivery string) (*events.Response, error) {
+	seen, err := b.Bucket(ctx, broker.Seen)
+	if err != nil {
+		return nil, err
+	}
+	handled, _, err := load[Handled](ctx, seen, broker.Key(delivery))
+	if errors.Is(err, broker.ErrNoKey) {
+		return nil, nil
+	}
+	return handled.Answer, err
 }
 
 // Remember writes down that a delivery is at its end, for as long as platforms

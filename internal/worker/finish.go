@@ -1,6 +1,8 @@
 package worker
 
 import (
+	"encoding/json"
+
 	"github.com/towpath/towpath/internal/dispatch"
 	"github.com/towpath/towpath/internal/store"
 	"github.com/towpath/towpath/pkg/client"
@@ -33,7 +35,40 @@ func (d *delivery) finish(installation store.Installation, result dispatch.Resul
 	if result.Action != nil && done {
 		handled.Cost = result.Action.Cost
 	}
-	return d.remember(handled)
+	if d.operation != events.WebhookReceived {
+		return d.remember(handled)
+	}
+	handled.Answer = bounded(result.Response)
+	if err := d.remember(handled); err != nil {
+		return err
+	}
+	return d.answer(handled.Answer)
+}
+
+// maxAnswer bounds what is kept of a webhook's answer, in bytes.
+const maxAnswer = 128 << 10
+
+// bounded leaves out what no platform would read.
+func bounded(response *events.Response) *events.Response {
+	if response == nil || len(response.Body) <= maxAnswer {
+		return response
+	}
+	cut := *response
+	cut.Body = cut.Body[:maxAnswer]
+	return &cut
+}
+
+// answer tells ingest, should it wait. Nobody need be there, so a failure is
+// no reason to run the handler again.
+func (d *delivery) answer(response *events.Response) error {
+	data, err := json.Marshal(response)
+	if err != nil {
+		return err
+	}
+	if err := d.Broker.Answer(d.event.ID(), data); err != nil {
+		d.log().WithError(err).Debug("nobody could be told the answer")
+	}
+	return nil
 }
 
 // settle writes the end into what the operation was about.

@@ -1,13 +1,10 @@
 package events
 
 import (
-	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
-	"unicode/utf8"
 )
 
 // Request is one HTTP request of a platform, as its webhook handler sees it.
@@ -17,14 +14,6 @@ type Request struct {
 	Query  string // raw, without "?"
 	Header http.Header
 	Body   []byte // the raw bytes that were signed, or one part of them
-}
-
-// Response is what a webhook handler answers its platform. The zero Response
-// stands for 200 with an empty body.
-type Response struct {
-	Status int
-	Header http.Header
-	Body   []byte
 }
 
 // storedRequest is Botpress's shape of a request: one string a header, names
@@ -49,12 +38,7 @@ func (r *Request) MarshalJSON() ([]byte, error) {
 			stored.Headers[strings.ToLower(name)] = strings.Join(values, ", ")
 		}
 	}
-	if utf8.Valid(r.Body) {
-		body := string(r.Body)
-		stored.Body = &body
-	} else {
-		stored.BodyBase64 = base64.StdEncoding.EncodeToString(r.Body)
-	}
+	stored.Body, stored.BodyBase64 = storedBody(r.Body)
 	return json.Marshal(stored)
 }
 
@@ -68,17 +52,9 @@ func (r *Request) UnmarshalJSON(data []byte) error {
 	for name, value := range stored.Headers {
 		r.Header.Set(name, value)
 	}
-	switch {
-	case stored.Body != nil:
-		r.Body = []byte(*stored.Body)
-	case stored.BodyBase64 != "":
-		body, err := base64.StdEncoding.DecodeString(stored.BodyBase64)
-		if err != nil {
-			return fmt.Errorf("decode bodyBase64: %w", err)
-		}
-		r.Body = body
-	}
-	return nil
+	var err error
+	r.Body, err = bodyOf(stored.Body, stored.BodyBase64)
+	return err
 }
 
 var secretHeader = regexp.MustCompile(`(?i)authorization|cookie|token|secret|password|api-?key|signature|hmac`)
