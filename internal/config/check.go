@@ -51,9 +51,9 @@ func (r *reader) integration(n *yaml.Node, path string, names unique) Integratio
 	o.once("name", in.Name, names)
 	switch {
 	case in.Unverified && o.has("verify"):
-		o.fault(o.lineOf("verify"), path, "verify and unverified contradict each other; keep one of them")
+		o.faultf(o.lineOf("verify"), path, "verify and unverified contradict each other; keep one of them")
 	case !in.Unverified && !o.has("verify"):
-		o.fault(o.line, path, "nothing says how webhooks are verified; add verify, or unverified: true if its handler verifies by itself")
+		o.faultf(o.line, path, "nothing says how webhooks are verified; add verify, or unverified: true if its handler verifies by itself")
 	}
 	return in
 }
@@ -69,7 +69,7 @@ func (r *reader) installation(n *yaml.Node, path string, bots, aliases, webhooks
 		in.Configuration = json.RawMessage("{}")
 	}
 	if in.Bot != "" && bots[in.Bot] == 0 {
-		o.fault(o.lineOf("bot"), join(path, "bot"), "no bot of this file has that id; add it under bots, or name one that is there")
+		o.faultf(o.lineOf("bot"), join(path, "bot"), "no bot of this file has that id; add it under bots, or name one that is there")
 	}
 	o.once("webhookId", in.WebhookID, webhooks)
 
@@ -94,7 +94,7 @@ func (o object) id(key string, needed bool) string {
 		return ""
 	}
 	if !id.MatchString(s) {
-		o.fault(o.lineOf(key), join(o.path, key), "must be 1 to 64 letters, digits, _ or -, beginning with a letter or digit; rename it")
+		o.faultf(o.lineOf(key), join(o.path, key), "must be 1 to 64 letters, digits, _ or -, beginning with a letter or digit; rename it")
 		return ""
 	}
 	return s
@@ -109,7 +109,7 @@ func (o object) once(key, value string, seen unique) {
 // first notes a fault when value has been seen; format takes the line where.
 func (r *reader) first(line int, path, value string, seen unique, format string) {
 	if before := seen[value]; before != 0 {
-		r.fault(line, path, format, before)
+		r.faultf(line, path, format, before)
 		return
 	}
 	seen[value] = line
@@ -118,7 +118,7 @@ func (r *reader) first(line int, path, value string, seen unique, format string)
 func (o object) token() string {
 	s, ok := o.required("token")
 	if ok && len(s) < minToken {
-		o.fault(o.lineOf("token"), join(o.path, "token"), "is shorter than %d characters; make a random one, for example with openssl rand -hex 24", minToken)
+		o.faultf(o.lineOf("token"), join(o.path, "token"), "is shorter than %d characters; make a random one, for example with openssl rand -hex 24", minToken)
 	}
 	return s
 }
@@ -131,9 +131,9 @@ func (o object) url() string {
 	u, err := url.Parse(s)
 	switch {
 	case err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "":
-		o.fault(o.lineOf("url"), join(o.path, "url"), "must be an absolute http or https URL; write it like https://example.com/path")
+		o.faultf(o.lineOf("url"), join(o.path, "url"), "must be an absolute http or https URL; write it like https://example.com/path")
 	case u.User != nil || u.Fragment != "":
-		o.fault(o.lineOf("url"), join(o.path, "url"), "must have neither a user nor a fragment; use token for credentials")
+		o.faultf(o.lineOf("url"), join(o.path, "url"), "must have neither a user nor a fragment; use token for credentials")
 	}
 	return s
 }

@@ -23,14 +23,14 @@ const (
 // document parses data into the root of its only document, nil after a fault.
 func (r *reader) document(data []byte) *yaml.Node {
 	if len(data) > MaxSize {
-		r.fault(1, "", "the file is larger than %d bytes; split what it configures over several deployments", MaxSize)
+		r.faultf(1, "", "the file is larger than %d bytes; split what it configures over several deployments", MaxSize)
 		return nil
 	}
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	doc, err := next(dec)
 	switch {
 	case errors.Is(err, io.EOF), err == nil && isNull(doc.Content[0]):
-		r.fault(1, "", "the file is empty; write bots and installations into it")
+		r.faultf(1, "", "the file is empty; write bots and installations into it")
 		return nil
 	case err != nil:
 		r.syntax(data, err)
@@ -38,7 +38,7 @@ func (r *reader) document(data []byte) *yaml.Node {
 	}
 	switch more, err := next(dec); {
 	case err == nil:
-		r.fault(more.Line, "", "a second document begins here; keep one document and delete the --- between them")
+		r.faultf(more.Line, "", "a second document begins here; keep one document and delete the --- between them")
 		return nil
 	case !errors.Is(err, io.EOF):
 		r.syntax(data, err)
@@ -79,15 +79,15 @@ func (r *reader) syntax(data []byte, err error) {
 		if before, _, found := strings.Cut(string(data), "*"+m[1]); found {
 			line += strings.Count(before, "\n")
 		}
-		r.fault(line, "", "a value begins with * but no anchor of that name stands before it; put the value in quotes")
+		r.faultf(line, "", "a value begins with * but no anchor of that name stands before it; put the value in quotes")
 		return
 	}
 	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
 		line, _ := strconv.Atoi(m[1])
-		r.fault(line, "", "not YAML: %s; look at the indentation and quotes around this line", m[2])
+		r.faultf(line, "", "not YAML: %s; look at the indentation and quotes around this line", m[2])
 		return
 	}
-	r.fault(1, "", "not YAML: %s; look at the indentation and quotes", strings.TrimPrefix(err.Error(), "yaml: "))
+	r.faultf(1, "", "not YAML: %s; look at the indentation and quotes", strings.TrimPrefix(err.Error(), "yaml: "))
 }
 
 // bounded reports whether the document stays within bounds with every alias
@@ -113,7 +113,7 @@ func (r *reader) bounded(root *yaml.Node) bool {
 		return nil
 	}
 	if err := walk(root, 0); err != nil {
-		r.fault(root.Line, "", "%v", err)
+		r.faultf(root.Line, "", "%v", err)
 		return false
 	}
 	return true

@@ -36,7 +36,7 @@ func (r *reader) expand(n *yaml.Node, path string, getenv func(string) (string, 
 		}
 		if err != nil {
 			r.failed[n] = true
-			r.fault(n.Line, path, "%v", err)
+			r.faultf(n.Line, path, "%v", err)
 		}
 		// A string from here on, whatever it looks like.
 		n.Value, n.Tag, n.Style = value, "!!str", yaml.DoubleQuotedStyle

@@ -17,7 +17,7 @@ func (o object) jsonObject(key string) json.RawMessage {
 	}
 	n := o.values[key]
 	if n.Kind != yaml.MappingNode {
-		o.fault(n.Line, join(o.path, key), "must be a mapping; write key: value lines")
+		o.faultf(n.Line, join(o.path, key), "must be a mapping; write key: value lines")
 		return nil
 	}
 	var out bytes.Buffer
@@ -62,7 +62,7 @@ func (r *reader) json(out *bytes.Buffer, n *yaml.Node, path string) {
 // node is anyway.
 func (r *reader) untagged(n *yaml.Node, path, allowed string) {
 	if n.Style&yaml.TaggedStyle != 0 && n.Tag != allowed {
-		r.fault(n.Line, path, "tags are not supported; write the value without its !tag, in quotes if it is text")
+		r.faultf(n.Line, path, "tags are not supported; write the value without its !tag, in quotes if it is text")
 	}
 }
 

@@ -28,7 +28,7 @@ type fault struct {
 
 // fault notes what is wrong at a line. Nothing passed to it may be a value of
 // the file: keys, lines and names of variables only.
-func (r *reader) fault(line int, path, format string, args ...any) {
+func (r *reader) faultf(line int, path, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	if path != "" {
 		text = path + ": " + text
@@ -62,7 +62,7 @@ func (r *reader) object(n *yaml.Node, path string, known ...string) object {
 	n = deref(n)
 	o := object{r, path, n.Line, map[string]*yaml.Node{}}
 	if n.Kind != yaml.MappingNode {
-		r.fault(n.Line, path, "must be a mapping with the keys %s; write key: value lines", strings.Join(known, ", "))
+		r.faultf(n.Line, path, "must be a mapping with the keys %s; write key: value lines", strings.Join(known, ", "))
 		return o
 	}
 	r.untagged(n, path, "!!map")
@@ -72,7 +72,7 @@ func (r *reader) object(n *yaml.Node, path string, known ...string) object {
 			if near := nearest(key, known); near != "" {
 				advice = fmt.Sprintf("did you mean %s? The keys here are %s", near, strings.Join(known, ", "))
 			}
-			r.fault(line, path, "unknown key %q; %s", shorten(key), advice)
+			r.faultf(line, path, "unknown key %q; %s", shorten(key), advice)
 			return
 		}
 		o.values[key] = value
@@ -88,11 +88,11 @@ func (r *reader) pairs(n *yaml.Node, path string, each func(key string, line int
 		at, key, value := n.Content[i].Line, deref(n.Content[i]), deref(n.Content[i+1])
 		switch {
 		case key.Kind != yaml.ScalarNode || isNull(key):
-			r.fault(at, path, "a key must be text; put it in quotes")
+			r.faultf(at, path, "a key must be text; put it in quotes")
 		case key.Tag == "!!merge":
-			r.fault(at, path, "merging with << is not supported; write the keys out")
+			r.faultf(at, path, "merging with << is not supported; write the keys out")
 		case seen[key.Value] != 0:
-			r.fault(at, join(path, shorten(key.Value)), "the key already stands on line %d; delete one of them", seen[key.Value])
+			r.faultf(at, join(path, shorten(key.Value)), "the key already stands on line %d; delete one of them", seen[key.Value])
 		default:
 			seen[key.Value] = at
 			each(key.Value, at, value)
@@ -107,7 +107,7 @@ func (o object) list(key string) []*yaml.Node {
 	}
 	n := o.values[key]
 	if n.Kind != yaml.SequenceNode {
-		o.fault(n.Line, join(o.path, key), "must be a list; begin each entry with a dash")
+		o.faultf(n.Line, join(o.path, key), "must be a list; begin each entry with a dash")
 		return nil
 	}
 	return n.Content
@@ -135,7 +135,7 @@ func (o object) text(key string) (string, bool) {
 	}
 	n := o.values[key]
 	if n.Kind != yaml.ScalarNode {
-		o.fault(n.Line, join(o.path, key), "must be text; write one value")
+		o.faultf(n.Line, join(o.path, key), "must be text; write one value")
 		return "", false
 	}
 	o.untagged(n, join(o.path, key), "!!str")
@@ -145,12 +145,12 @@ func (o object) text(key string) (string, bool) {
 // required is text that must be there and not be empty.
 func (o object) required(key string) (string, bool) {
 	if !o.has(key) {
-		o.fault(o.lineOf(key), o.path, "%s is missing; add it", key)
+		o.faultf(o.lineOf(key), o.path, "%s is missing; add it", key)
 		return "", false
 	}
 	s, ok := o.text(key)
 	if ok && s == "" {
-		o.fault(o.lineOf(key), join(o.path, key), "is empty; give it a value")
+		o.faultf(o.lineOf(key), join(o.path, key), "is empty; give it a value")
 		return "", false
 	}
 	return s, ok
@@ -159,7 +159,7 @@ func (o object) required(key string) (string, bool) {
 func (o object) flag(key string) bool {
 	s, ok := o.text(key)
 	if ok && s != "true" && s != "false" {
-		o.fault(o.lineOf(key), join(o.path, key), "must be true or false; write one of them")
+		o.faultf(o.lineOf(key), join(o.path, key), "must be true or false; write one of them")
 	}
 	return s == "true"
 }

@@ -76,7 +76,7 @@ func New(c Config) http.Handler {
 
 func text(w http.ResponseWriter, status int, s string) {
 	head(w, status, "text/plain; charset=utf-8")
-	fmt.Fprintln(w, s)
+	_, _ = fmt.Fprintln(w, s) // a reader that is gone has nothing to be told
 }
 
 func asJSON(w http.ResponseWriter, status int, v any) {

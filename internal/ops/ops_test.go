@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/sirupsen/logrus"
+
 	"github.com/towpath/towpath/internal/ops"
 )
 
@@ -121,12 +122,10 @@ func TestReadinessTellsWhatEachCheckFindsNow(t *testing.T) {
 	answers <- nil
 	status, body = ask(t, "GET", base+"/readyz", "", "Accept", "application/json")
 	var got struct {
-		Ready  bool
+		Ready  bool `json:"ready"`
 		Checks []struct {
-			Name  string
-			OK    bool
-			Error string
-		}
+			OK bool `json:"ok"`
+		} `json:"checks"`
 	}
 	if err := json.Unmarshal([]byte(body), &got); err != nil || status != 503 || got.Ready || len(got.Checks) != 3 || !got.Checks[1].OK || got.Checks[2].OK {
 		t.Errorf("%d %s (%v)", status, body, err)
@@ -162,7 +161,10 @@ func TestLoggerFormats(t *testing.T) {
 	}
 	logger.Info("unseen")
 	logger.Warn("seen")
-	var line struct{ Level, Msg string }
+	var line struct {
+		Level string `json:"level"`
+		Msg   string `json:"msg"`
+	}
 	if err := json.Unmarshal(out.Bytes(), &line); err != nil || line.Level != "warning" || line.Msg != "seen" {
 		t.Errorf("%s (%v)", out.String(), err)
 	}

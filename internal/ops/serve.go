@@ -5,7 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
+	"log" //nolint:depguard // net/http knows no other logger
 	"net"
 	"net/http"
 	"time"

@@ -28,7 +28,9 @@ const maxBody = 10 << 20
 
 // Server is the fake; it is an http.Handler and safe for concurrent use.
 type Server struct {
-	mounts sync.Map // prefix → http.Handler
+	mu     sync.RWMutex
+	mounts map[string]http.Handler // by prefix
+
 	record record
 	script script
 
@@ -39,7 +41,10 @@ type Server struct {
 // New returns a fake on which nothing is mounted: every request is recorded
 // and answered with 404.
 func New() *Server {
-	return &Server{closed: make(chan struct{}), record: record{changed: make(chan struct{})}}
+	return &Server{
+		mounts: map[string]http.Handler{}, closed: make(chan struct{}),
+		record: record{changed: make(chan struct{})},
+	}
 }
 
 // Mount serves api below prefix, which begins with a slash and does not end in
@@ -49,9 +54,12 @@ func (s *Server) Mount(prefix string, api http.Handler) {
 	if len(prefix) < 2 || prefix[0] != '/' || prefix[1] == '_' || strings.HasSuffix(prefix, "/") {
 		panic("fake: cannot mount at " + prefix + "; write it like /slack")
 	}
-	if _, taken := s.mounts.LoadOrStore(prefix, api); taken {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mounts[prefix] != nil {
 		panic("fake: something is mounted at " + prefix)
 	}
+	s.mounts[prefix] = api
 }
 
 // Close ends hanging requests and waiting readers; later requests get 503.
@@ -175,13 +183,13 @@ func (s *Server) ask(r *http.Request, body []byte) (*answer, bool) {
 
 // mounted returns the API with the longest prefix of path.
 func (s *Server) mounted(path string) (prefix string, api http.Handler) {
-	s.mounts.Range(func(key, value any) bool {
-		p := key.(string)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for p, mounted := range s.mounts {
 		if len(p) > len(prefix) && (path == p || strings.HasPrefix(path, p+"/")) {
-			prefix, api = p, value.(http.Handler)
+			prefix, api = p, mounted
 		}
-		return true
-	})
+	}
 	return prefix, api
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/towpath/towpath/pkg/handlers/fake"
 )
 
@@ -52,7 +53,7 @@ func do(ctx context.Context, method, url, body string) (*http.Response, string, 
 	req.Close = true
 	req.Header.Set("Authorization", "Bearer SECRET")
 	req.Header.Set("Content-Type", "text/x")
-	res, err := http.DefaultClient.Do(req)
+	res, err := new(http.Client).Do(req)
 	if err != nil {
 		return nil, "", err
 	}
@@ -91,7 +92,7 @@ func TestRecordsWhatArrivesAndWhetherItWasTaken(t *testing.T) {
 	if _, _, err := do(t.Context(), "POST", url+"/slack/api/panic", ""); err == nil {
 		t.Error("a panicking API answered")
 	}
-	if res, _ := ask(t, "POST", url+"/slack/large", strings.Repeat("x", 10<<20+1)); res.StatusCode != 413 {
+	if res, _ := ask(t, "POST", url+"/slack/large", strings.Repeat("x", 10<<20+1)); res.StatusCode != http.StatusRequestEntityTooLarge {
 		t.Errorf("a large body gives %d", res.StatusCode)
 	}
 	want := []string{"POST /slack/api/post?x=1 hi true", "POST /slack/api/refuse  false", "POST /slack/api/bad  false", "GET /slackish  false", "POST /slack/api/panic  false", "POST /slack/large  false"}
@@ -184,7 +185,7 @@ func TestAReaderFollowsWithSinceAndWait(t *testing.T) {
 		t.Errorf("a wait that is over gives %s", list)
 	}
 	for _, bad := range []string{"since=-1", "since=x", "wait=x", "settled=x"} {
-		if res, _ := ask(t, "GET", url+"/_requests?"+bad, ""); res.StatusCode != 400 {
+		if res, _ := ask(t, "GET", url+"/_requests?"+bad, ""); res.StatusCode != http.StatusBadRequest {
 			t.Errorf("%s gives %d", bad, res.StatusCode)
 		}
 	}
@@ -200,7 +201,7 @@ func TestCloseEndsWaitingReadersAndRefusesTheRest(t *testing.T) {
 	}()
 	s.Close()
 	<-done
-	if res, _ := ask(t, "GET", url+"/_requests", ""); res.StatusCode != 503 {
+	if res, _ := ask(t, "GET", url+"/_requests", ""); res.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("a closed fake gives %d", res.StatusCode)
 	}
 }

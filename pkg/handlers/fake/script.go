@@ -20,7 +20,7 @@ import (
 // them. A request meets the first rule that matches, is not used up and, with
 // a probability, hits. What is done is at most one of Status, Hang and Reset,
 // after Delay; a rule with a Delay alone makes the platform slow.
-type Rule struct {
+type Rule struct { //nolint:recvcheck // what is read needs a pointer, what is written must not
 	// Method is matched exactly; empty matches every method.
 	Method string `json:"method,omitempty"`
 	// Path is matched against the whole path, mount prefix included and query
@@ -88,7 +88,7 @@ func (r Rule) MarshalJSON() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-func (r Rule) check() error {
+func (r *Rule) check() error {
 	outcomes := 0
 	for _, is := range []bool{r.Status != 0, r.Hang, r.Reset} {
 		if is {

@@ -5,19 +5,21 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/towpath/towpath/pkg/handlers/fake"
 )
 
 // script posts rules as JSON, as a test outside Go would.
 func script(t *testing.T, url, rules string) {
 	t.Helper()
-	if res, body := ask(t, "POST", url+"/_script", rules); res.StatusCode != 204 {
+	if res, body := ask(t, "POST", url+"/_script", rules); res.StatusCode != http.StatusNoContent {
 		t.Fatalf("%d %s", res.StatusCode, body)
 	}
 }
@@ -38,11 +40,11 @@ func TestScriptedStatusIsAnsweredInThePlatformsStead(t *testing.T) {
 	ask(t, "POST", url+"/slack/api/x/y", "") // the star ends at a slash
 	for range 2 {
 		res, body := ask(t, "POST", url+"/slack/api/post", "")
-		if res.StatusCode != 429 || body != "slow down" || res.Header.Get("Retry-After") != "1" {
+		if res.StatusCode != http.StatusTooManyRequests || body != "slow down" || res.Header.Get("Retry-After") != "1" {
 			t.Errorf("%d %q %v", res.StatusCode, body, res.Header)
 		}
 	}
-	if res, _ := ask(t, "POST", url+"/slack/api/post", ""); res.StatusCode != 200 || acted.Load() != 3 {
+	if res, _ := ask(t, "POST", url+"/slack/api/post", ""); res.StatusCode != http.StatusOK || acted.Load() != 3 {
 		t.Errorf("used up: %d, the platform acted %d times", res.StatusCode, acted.Load())
 	}
 	if got := summary(s.Requests()); !strings.HasSuffix(got[2], "false") || !strings.HasSuffix(got[4], "true") {
@@ -71,7 +73,7 @@ func TestAfterAcceptActsAndLosesTheAnswer(t *testing.T) {
 	if _, _, err := do(t.Context(), "POST", url+"/slack/x", "1"); !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("the client saw %v", err)
 	}
-	if res, _ := ask(t, "POST", url+"/slack/x", "2"); res.StatusCode != 502 {
+	if res, _ := ask(t, "POST", url+"/slack/x", "2"); res.StatusCode != http.StatusBadGateway {
 		t.Errorf("the client saw %d", res.StatusCode)
 	}
 	if _, _, err := do(t.Context(), "POST", url+"/slack/api/bad", "3"); err == nil {
@@ -135,7 +137,7 @@ func TestADelayAloneIsASlowPlatform(t *testing.T) {
 		t.Fatal(err)
 	}
 	began := time.Now()
-	if res, _ := ask(t, "POST", url+"/slack/x", ""); res.StatusCode != 200 || time.Since(began) < 30*time.Millisecond {
+	if res, _ := ask(t, "POST", url+"/slack/x", ""); res.StatusCode != http.StatusOK || time.Since(began) < 30*time.Millisecond {
 		t.Errorf("%d after %s", res.StatusCode, time.Since(began))
 	}
 }
@@ -164,11 +166,11 @@ func TestScriptRefusesRulesThatMakeNoSense(t *testing.T) {
 		`{}`, `[{}]`, `[{"statsu":500}]`, `[{"status":99}]`, `[{"status":500,"hang":true}]`, `[{"delay":"soon"}]`, `[{"delay":5}]`, `[{"delay":"-1s"}]`,
 		`[{"status":500,"probability":2}]`, `[{"status":500,"times":-1}]`, `[{"reset":true,"path":"["}]`, `[{"body":"x","reset":true}]`, `[{"reset":true},{}]`,
 	} {
-		if res, body := ask(t, "POST", url+"/_script", rules); res.StatusCode != 400 {
+		if res, body := ask(t, "POST", url+"/_script", rules); res.StatusCode != http.StatusBadRequest {
 			t.Errorf("%s gives %d %s", rules, res.StatusCode, body)
 		}
 	}
-	if res, _ := ask(t, "POST", url+"/slack/x", ""); res.StatusCode != 200 {
+	if res, _ := ask(t, "POST", url+"/slack/x", ""); res.StatusCode != http.StatusOK {
 		t.Error("half of a refused script is in force")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -61,6 +62,6 @@ func (c compiled) header(signature, stamp string) string {
 
 // newID is the same for the same body at the same time, so that what is signed can be told beforehand.
 func newID(body []byte, now time.Time) string {
-	sum := sha256.Sum256(strconv.AppendInt(body[:len(body):len(body)], now.UnixNano(), 10))
+	sum := sha256.Sum256(strconv.AppendInt(slices.Clip(body), now.UnixNano(), 10))
 	return "msg_" + hex.EncodeToString(sum[:12])
 }
