@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/towpath/towpath/pkg/events"
 )
 
 // Delivery is what a handler's calls follow from. Its fields are the same in
@@ -139,12 +141,15 @@ func (c *Client) CreateEvent(ctx context.Context, in CreateEventInput) (*EventOu
 }
 
 // FireEvent implements events.Firer.
-func (c *Client) FireEvent(ctx context.Context, name string, payload any) error {
+func (c *Client) FireEvent(ctx context.Context, name string, about events.Refs, payload any) error {
 	data, err := json.Marshal(payload)
 	if err != nil {
 		return fmt.Errorf("encode payload of event %s: %w", name, err)
 	}
-	_, err = c.CreateEvent(ctx, CreateEventInput{Type: name, Payload: data})
+	_, err = c.CreateEvent(ctx, CreateEventInput{
+		Type: name, Payload: data,
+		ConversationID: about.ConversationID, UserID: about.UserID, MessageID: about.MessageID,
+	})
 	return err
 }
 

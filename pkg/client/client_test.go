@@ -51,7 +51,7 @@ func TestAnEffectIsKnownByWhatItDoesNotByWhenItComes(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	fire := func(c *client.Client, name string) {
-		if err := c.FireEvent(ctx, name, map[string]int{"n": 1}); err != nil {
+		if err := c.FireEvent(ctx, name, events.Refs{}, map[string]int{"n": 1}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -137,14 +137,25 @@ func TestAClientFiresTypedEvents(t *testing.T) {
 	var firer events.Firer
 	r := attempt(t, func(c *client.Client) {
 		firer = c
-		if err := events.Define[order]("newOrder").Fire(t.Context(), firer, order{"1"}); err != nil {
+		newOrder := events.Define[order]("newOrder")
+		about := events.Refs{ConversationID: "conv_1", UserID: "user_1", MessageID: "msg_1"}
+		if err := errors.Join(
+			newOrder.Fire(t.Context(), firer, order{"1"}),
+			newOrder.FireFor(t.Context(), firer, about, order{"2"}),
+			newOrder.FireFor(t.Context(), firer, events.Refs{UserID: "user_1"}, order{"3"}),
+		); err != nil {
 			t.Error(err)
 		}
-		if err := c.FireEvent(t.Context(), "bad", make(chan int)); err == nil {
+		if err := c.FireEvent(t.Context(), "bad", events.Refs{}, make(chan int)); err == nil {
 			t.Error("a payload that is no JSON was fired")
 		}
 	})
-	if diff := cmp.Diff([]string{`{"type":"newOrder","payload":{"id":"1"}}`}, r.ins); diff != "" {
+	want := []string{
+		`{"type":"newOrder","payload":{"id":"1"}}`,
+		`{"type":"newOrder","payload":{"id":"2"},"conversationId":"conv_1","userId":"user_1","messageId":"msg_1"}`,
+		`{"type":"newOrder","payload":{"id":"3"},"userId":"user_1"}`,
+	}
+	if diff := cmp.Diff(want, r.ins); diff != "" {
 		t.Errorf("inputs (-want +got):\n%s", diff)
 	}
 }

@@ -18,9 +18,17 @@ type Declared interface {
 	EventSchema() json.RawMessage
 }
 
+// Refs says what an event is about, by the ids of the bot's own entities; each
+// may be empty. The events of one conversation reach the bot in order.
+type Refs struct {
+	ConversationID string
+	UserID         string
+	MessageID      string
+}
+
 // Firer takes events; a client.Client is one.
 type Firer interface {
-	FireEvent(ctx context.Context, name string, payload any) error
+	FireEvent(ctx context.Context, name string, about Refs, payload any) error
 }
 
 // Define declares an event. Its JSON Schema is read off P and is open: a field
@@ -45,5 +53,11 @@ func (t Type[P]) EventSchema() json.RawMessage { return t.schema }
 // Fire sends the event to the bot. It is an effect: fired again by another
 // attempt at the same delivery, the bot still gets it once.
 func (t Type[P]) Fire(ctx context.Context, firer Firer, payload P) error {
-	return firer.FireEvent(ctx, t.name, payload)
+	return t.FireFor(ctx, firer, Refs{}, payload)
+}
+
+// FireFor does the same for an event that is about a conversation, a user or a
+// message.
+func (t Type[P]) FireFor(ctx context.Context, firer Firer, about Refs, payload P) error {
+	return firer.FireEvent(ctx, t.name, about, payload)
 }
