@@ -17,6 +17,7 @@ const (
 	Commands    Stream = "COMMANDS"
 	Events      Stream = "EVENTS"
 	DeadLetters Stream = "DEADLETTERS"
+	Logs        Stream = "LOGS"
 )
 
 // Queues are the streams that workers take work from.

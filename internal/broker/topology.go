@@ -117,7 +117,10 @@ func (t Topology) streams() []jetstream.StreamConfig {
 	events.Name, events.Subjects, events.MaxAge = string(Events), []string{Events.prefix() + ".>"}, 30*24*time.Hour
 	dead := base
 	dead.Name, dead.Subjects, dead.MaxAge = string(DeadLetters), []string{DeadLetters.prefix() + ".>"}, 90*24*time.Hour
-	return append(all, events, dead)
+	logs := base
+	logs.Name, logs.Subjects, logs.MaxAge = string(Logs), []string{Logs.prefix() + ".>"}, 7*24*time.Hour
+	logs.Discard, logs.MaxBytes = jetstream.DiscardOld, t.MaxBytes/8
+	return append(all, events, dead, logs)
 }
 
 func (t Topology) buckets() []jetstream.KeyValueConfig {

@@ -18,6 +18,7 @@ type commands struct {
 	Dev           devCommand           `cmd:"" help:"Run everything in one process: NATS, ingest, worker, API, and a demo."`
 	Trigger       triggerCommand       `cmd:"" help:"Send a signed sample webhook and watch what becomes of it."`
 	Installations installationsCommand `cmd:"" help:"List the installations, their webhook URLs and their status."`
+	Logs          logsCommand          `cmd:"" help:"Show what integrations wrote for the bot's owner."`
 	Definition    definitionCommand    `cmd:"" help:"Print an integration's definition as JSON."`
 
 	Provision provisionCommand `cmd:"" help:"Create streams and apply the configuration file. Idempotent."`

@@ -46,7 +46,7 @@ func (n *node) runWorker(ctx context.Context, flags workerFlags) {
 			Name: n.name, Broker: n.broker, Store: opened, Directory: n.directory, Logger: n.logger, Metrics: n.metrics,
 			Dispatcher: &dispatch.Dispatcher{
 				Installations: n.installations(), Backend: opened, Logger: n.logger, Timeout: flags.Timeout,
-				Secrets: os.LookupEnv,
+				Secrets: os.LookupEnv, OwnerLog: worker.OwnerLog(n.broker, n.logger),
 			},
 			Concurrency: flags.Concurrency, Grace: flags.Grace, Lease: broker.Lease{TTL: flags.Lease},
 			Retry: worker.Policy{MaxAttempts: flags.MaxAttempts, MaxAge: flags.MaxAge},

@@ -64,6 +64,9 @@ type Dispatcher struct {
 	Installations *Installations
 	Backend       client.Backend
 	Logger        *logrus.Logger
+	// OwnerLog takes what handlers write for the bot's owner, at every level;
+	// Logger does when it is nil.
+	OwnerLog *logrus.Logger
 	// Secrets finds the secrets of integrations; none are found when nil.
 	Secrets Secrets
 	// Transport carries what handlers send; http.DefaultTransport when nil.
@@ -133,12 +136,20 @@ func (d *Dispatcher) base(target Target, definition handlers.Definition, operati
 			ID: job.Event.ID(), Time: job.Event.Time(), TraceParent: trace,
 		}),
 		HTTP: &http.Client{Transport: exchanges},
-		Logger: handlers.Logger{Entry: d.Logger.WithFields(logrus.Fields{
+		Logger: d.log(logrus.Fields{
 			"delivery": job.Event.ID(), "attempt": job.Attempt, "bot": target.BotID, "alias": target.Alias,
-		})},
+		}),
 		Secret:   d.Secrets.Of(definition.Name),
 		Delivery: handlers.Delivery{ID: job.Event.ID(), Attempt: job.Attempt, Replayed: job.Replayed},
 	}
+}
+
+func (d *Dispatcher) log(fields logrus.Fields) handlers.Logger {
+	logger := handlers.Logger{Entry: d.Logger.WithFields(fields)}
+	if d.OwnerLog != nil {
+		logger.Owner = d.OwnerLog.WithFields(fields)
+	}
+	return logger
 }
 
 // run decodes the operation's data and calls the handler.

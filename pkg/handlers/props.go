@@ -107,7 +107,18 @@ func (m *Metadata) Cost() float64 {
 }
 
 // Logger writes a handler's lines, with the ids of what it runs for.
-type Logger struct{ *logrus.Entry }
+type Logger struct {
+	*logrus.Entry
+	// Owner takes the lines of ForBot; nil where nobody keeps them.
+	Owner *logrus.Entry
+}
 
-// ForBot returns a Logger whose lines are also for the bot's owner.
-func (l Logger) ForBot() Logger { return Logger{l.WithField("for_bot", true)} }
+// ForBot returns a Logger whose lines are also for the bot's owner, who reads
+// them with "towpath logs". Of an error that goes along, the owner sees only
+// what a [RuntimeError] says.
+func (l Logger) ForBot() Logger {
+	if l.Owner == nil {
+		return l
+	}
+	return Logger{Entry: l.Owner, Owner: l.Owner}
+}
