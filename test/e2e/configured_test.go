@@ -76,9 +76,9 @@ func TestDevRunsOnesOwnConfiguration(t *testing.T) {
 	own := bot(d.API, token)
 
 	conversation := receive(t, d, own, configure(t, slack.Integration, slackConfiguration(platforms, slackSecret)))
-	t.Run("an action answers and has a price", func(t *testing.T) { callAction(t, d, own, platforms) })
-	t.Run("messages reach their thread and are acked", func(t *testing.T) { createMessages(t, own, platforms, conversation) })
-	t.Run("an order keeps its digits and its null", func(t *testing.T) { placeOrder(t, d, own) })
+	callAction(t, d, own, platforms)
+	createMessages(t, own, platforms, conversation)
+	placeOrder(t, d, own)
 	d.stop(t)
 }
 
@@ -105,14 +105,19 @@ func receive(t *testing.T, d *dev, own *client.Client, slack handlers.Installed)
 	return got[0].ConversationID
 }
 
+// callAction holds an action to its output, its input's schema and its price.
 func callAction(t *testing.T, d *dev, own *client.Client, platforms platform) {
+	t.Helper()
 	called, err := own.CallAction(t.Context(), client.CallActionInput{
 		Type: "slack:sendMessage", Input: json.RawMessage(`{"channelId": "C2", "text": "by action"}`),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	var output struct{ MessageID, Timestamp string }
+	var output struct {
+		MessageID string `json:"messageId"`
+		Timestamp string `json:"timestamp"`
+	}
 	if err := json.Unmarshal(called.Output, &output); err != nil || output.MessageID == "" || output.Timestamp == "" {
 		t.Errorf("output %s: %v", called.Output, err)
 	}
@@ -141,7 +146,9 @@ func callAction(t *testing.T, d *dev, own *client.Client, platforms platform) {
 	}
 }
 
+// createMessages holds outgoing messages to their thread, content and ack.
 func createMessages(t *testing.T, own *client.Client, platforms platform, conversation string) {
+	t.Helper()
 	var ids []string
 	for _, one := range []client.CreateMessageInput{
 		{Type: "text", Payload: json.RawMessage(`{"text": "in the thread"}`), Tags: client.Tags{"slack:threadId": "1700000000.000100"}},
@@ -174,7 +181,9 @@ func createMessages(t *testing.T, own *client.Client, platforms platform, conver
 	}
 }
 
+// placeOrder holds an order to its digits and its null.
 func placeOrder(t *testing.T, d *dev, own *client.Client) {
+	t.Helper()
 	message := signature.Message{
 		Header: http.Header{
 			"Content-Type": {"application/json"}, "X-Shopify-Topic": {"orders/create"},

@@ -113,12 +113,12 @@ func TestDevTellsToolsWhereEverythingIs(t *testing.T) {
 	}
 	var installed []string
 	for _, i := range d.Installations {
-		installed = append(installed, i.Alias+" "+i.Integration+" "+i.WebhookID)
+		installed = append(installed, i.Alias+" is "+i.Integration+" at "+i.WebhookID)
 		if i.WebhookURL != d.Ingest+"/webhooks/"+i.WebhookID {
 			t.Errorf("webhook URL of %s: %q", i.Alias, i.WebhookURL)
 		}
 	}
-	want := []string{"shopify shopify webhook_demo_shopify", "slack slack webhook_demo_slack"}
+	want := []string{"shopify is shopify at webhook_demo_shopify", "slack is slack at webhook_demo_slack"}
 	if diff := cmp.Diff(want, installed); diff != "" {
 		t.Error(diff)
 	}

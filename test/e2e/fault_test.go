@@ -49,7 +49,7 @@ func TestAnOutageOfNATSNeedsNoRestart(t *testing.T) {
 	a := startApart(t, 2)
 	a.fake.script(t, slow)
 	l := a.write()
-	a.untilHeard(60)
+	l.untilAccepted(t, 100)
 	a.nats.kill()
 	a.waitReady(http.StatusServiceUnavailable)
 	sample, err := a.slack.Sample("message_bot", handlers.SampleArgs{ID: "away", Text: "away", Conversation: "C", User: "U", Now: time.Now()})

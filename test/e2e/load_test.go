@@ -97,6 +97,19 @@ func (l *load) say(a *apart, conversation, text string) error {
 	return errors.New("refused for too long")
 }
 
+// untilAccepted waits until that many messages were.
+func (l *load) untilAccepted(t *testing.T, n int) {
+	t.Helper()
+	eventually(t, 20*time.Second, "the first messages", func() error {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if len(l.ids) < n {
+			return fmt.Errorf("%d accepted", len(l.ids))
+		}
+		return nil
+	})
+}
+
 // wait returns once everything is accepted.
 func (l *load) wait(t *testing.T) {
 	t.Helper()
@@ -126,8 +139,9 @@ func (c account) String() string {
 func (a *apart) settle(l *load) account {
 	a.t.Helper()
 	l.wait(a.t)
+	a.untilHeard(len(l.ids)) // costs less to ask than all the rest
 	var c account
-	eventually(a.t, 40*time.Second, "every message answered and acked", func() error {
+	eventually(a.t, 20*time.Second, "every message answered and acked", func() error {
 		c = a.count(l)
 		if c.handled < c.accepted || c.acked < c.accepted {
 			return errors.New(c.String())
@@ -206,7 +220,9 @@ func (a *apart) handled(l *load) int {
 
 func textOf(t *testing.T, payload json.RawMessage) string {
 	t.Helper()
-	var said struct{ Text string }
+	var said struct {
+		Text string `json:"text"`
+	}
 	if err := json.Unmarshal(payload, &said); err != nil {
 		t.Fatal(err)
 	}
@@ -228,7 +244,7 @@ func (c account) wantExact(t *testing.T) {
 // untilHeard waits until the platform took that many messages.
 func (a *apart) untilHeard(n int) {
 	a.t.Helper()
-	eventually(a.t, 20*time.Second, "the first messages", func() error {
+	eventually(a.t, 30*time.Second, "messages at the platform", func() error {
 		if heard := len(a.fake.posted(a.t)); heard < n {
 			return fmt.Errorf("%d messages", heard)
 		}

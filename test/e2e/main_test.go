@@ -26,7 +26,7 @@ func buildAndRun(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	towpath, ingest, worker = filepath.Join(dir, "towpath"), filepath.Join(dir, "ingest"), filepath.Join(dir, "worker")
 	natsServer = filepath.Join(dir, "nats-server")
 	err = errors.Join(

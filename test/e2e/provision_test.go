@@ -88,7 +88,11 @@ func (a *apart) lists(want ...string) error {
 	}
 	var got []string
 	for line := range strings.Lines(lines) {
-		var one struct{ Alias, Status, WebhookURL string }
+		var one struct {
+			Alias      string `json:"alias"`
+			Status     string `json:"status"`
+			WebhookURL string `json:"webhookUrl"`
+		}
 		if err := json.Unmarshal([]byte(line), &one); err != nil {
 			return err
 		}
