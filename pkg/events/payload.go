@@ -1,5 +1,7 @@
 package events
 
+import "encoding/json"
+
 // Payload is the content of a message: one of the types below, or a channel's
 // own.
 type Payload interface{ MessageType() string }
@@ -72,6 +74,16 @@ type (
 		Text    string   `json:"text"`
 		Options []Option `json:"options"`
 	}
+	// Bloc is several messages in one, in order.
+	Bloc struct {
+		Items []BlocItem `json:"items"`
+	}
+	// BlocItem is one message of a Bloc; Payload is what Type says, such as an
+	// Image for "image".
+	BlocItem struct {
+		Type    string          `json:"type"`
+		Payload json.RawMessage `json:"payload"`
+	}
 	// Markdown is text with markup. Botpress has deprecated it; bots still
 	// send it.
 	Markdown struct {
@@ -108,6 +120,9 @@ func (Choice) MessageType() string { return "choice" }
 
 // MessageType is "dropdown".
 func (Dropdown) MessageType() string { return "dropdown" }
+
+// MessageType is "bloc".
+func (Bloc) MessageType() string { return "bloc" }
 
 // MessageType is "markdown".
 func (Markdown) MessageType() string { return "markdown" }
