@@ -117,8 +117,9 @@ type Logger struct {
 // them with "towpath logs". Of an error that goes along, the owner sees only
 // what a [RuntimeError] says.
 func (l Logger) ForBot() Logger {
-	if l.Owner == nil {
-		return l
+	to := l.Owner
+	if to == nil {
+		to = l.Entry
 	}
-	return Logger{Entry: l.Owner, Owner: l.Owner}
+	return Logger{Entry: to.WithField("for_bot", true), Owner: l.Owner}
 }
