@@ -93,6 +93,9 @@ func (d *delivery) attempt() (ended bool, err error) {
 	case d.slots <- struct{}{}:
 	}
 	defer func() { <-d.slots }()
+	if d.taking.Err() != nil { // it ended the wait above, or was the slower of the two
+		return false, errHandedOver
+	}
 	if d.operation == events.MessageCreated {
 		if skip, err := d.beginSend(installation, number); err != nil || skip {
 			return skip, err

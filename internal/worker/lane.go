@@ -16,6 +16,32 @@ type lane struct {
 	queue broker.Stream
 	name  broker.Lane
 	held  map[uint64]broker.Doorbell // guarded by the partition's mu
+	// early is the newest doorbell that was silenced before its message was at
+	// its end; guarded by the partition's mu.
+	early uint64
+}
+
+// maxHeld bounds how many doorbells a lane keeps ringing. NATS stops ringing
+// for a whole partition once about a thousand are held, so a lane that cannot
+// go on must not hold one for each message that waits in it.
+const maxHeld = 32
+
+// hold takes a doorbell in; the partition's mu is held. When there are too
+// many, all but the oldest are silenced: that one is held until the lane is
+// past all of them, and makes them ring again should this worker die.
+func (l *lane) hold(d broker.Doorbell) {
+	l.held[d.Seq] = d
+	if len(l.held) <= maxHeld {
+		return
+	}
+	oldest := slices.Min(slices.Collect(maps.Keys(l.held)))
+	for rung, d := range l.held {
+		if rung != oldest {
+			l.early = max(l.early, rung)
+			d.Ack()
+			delete(l.held, rung)
+		}
+	}
 }
 
 // cursor is how far a lane is. It is written by compare-and-swap only.
@@ -68,7 +94,7 @@ func (l *lane) drain() error {
 		}
 		message, err := l.Broker.Next(l.running, l.queue, string(l.name), at.Seq)
 		if errors.Is(err, broker.ErrNoMessage) {
-			waiting, err := l.silenceGone()
+			waiting, err := l.silenceGone(at.Seq)
 			if err != nil || !waiting {
 				return err
 			}
@@ -80,6 +106,9 @@ func (l *lane) drain() error {
 		}
 		if err != nil {
 			return err
+		}
+		if at.Failed != nil && at.Failed.Seq != message.Seq {
+			at.Failed = nil // what failed is gone from the stream
 		}
 		if err := l.deliver(message, &laneAttempts{lane: l, at: &at}); err != nil {
 			return err
@@ -127,13 +156,14 @@ func (l *lane) save(at *cursor) error {
 	return nil
 }
 
-// silence acks the doorbells up to the cursor.
+// silence acks the doorbells up to the cursor, but for the one that stands for
+// others that were silenced early.
 func (l *lane) silence(seq uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for rung, d := range l.held {
-		if rung <= seq {
-			d.Ack()
+	for i, rung := range slices.Sorted(maps.Keys(l.held)) {
+		if rung <= seq && (i > 0 || seq >= l.early) {
+			l.held[rung].Ack()
 			delete(l.held, rung)
 		}
 	}
@@ -143,20 +173,21 @@ func (l *lane) silence(seq uint64) {
 // the lane yet, as on a replica that lags.
 var errBehind = errors.New("the stream's reads are behind its doorbells")
 
-// silenceGone acks doorbells of messages that the stream does not hold any
-// more, and reports whether others are left: they may have rung just now.
-func (l *lane) silenceGone() (waiting bool, err error) {
+// silenceGone acks doorbells of messages after the cursor that the stream does
+// not hold any more, and reports whether others are left: they may have rung
+// just now.
+func (l *lane) silenceGone(seq uint64) (waiting bool, err error) {
 	l.mu.Lock()
-	rung := slices.Collect(maps.Keys(l.held))
+	rung := append(slices.Collect(maps.Keys(l.held)), l.early)
 	l.mu.Unlock()
-	for _, seq := range rung {
-		_, err := l.Broker.Get(l.running, l.queue, seq)
+	for _, missed := range rung {
+		if missed <= seq {
+			continue
+		}
+		_, err := l.Broker.Get(l.running, l.queue, missed)
 		switch {
 		case errors.Is(err, broker.ErrNoMessage):
-			l.mu.Lock()
-			l.held[seq].Ack()
-			delete(l.held, seq)
-			l.mu.Unlock()
+			l.forget(missed)
 		case err != nil:
 			return false, err
 		default:
@@ -164,4 +195,17 @@ func (l *lane) silenceGone() (waiting bool, err error) {
 		}
 	}
 	return waiting, nil
+}
+
+// forget gives up the doorbell of a message that is gone.
+func (l *lane) forget(seq uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.early == seq {
+		l.early = 0
+	}
+	if d, ok := l.held[seq]; ok {
+		d.Ack()
+		delete(l.held, seq)
+	}
 }

@@ -48,7 +48,7 @@ func (p *partition) ring(d broker.Doorbell) {
 		p.lanes[d.Lane] = l
 		p.work.Go(l.run)
 	}
-	l.held[d.Seq] = d
+	l.hold(d)
 }
 
 // holdAll keeps every doorbell that is held from ringing elsewhere.

@@ -36,7 +36,7 @@ func (p Policy) withDefaults() Policy {
 // asked for is never cut short; the random part comes on top.
 func (p Policy) wait(failed int, asked time.Duration) time.Duration {
 	bound := p.Cap
-	if shift := failed - 1; shift < 32 && p.Base<<shift < p.Cap {
+	if shift := failed - 1; shift < 32 && p.Base < p.Cap>>shift {
 		bound = p.Base << shift
 	}
 	if asked > 0 {
