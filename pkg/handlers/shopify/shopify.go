@@ -6,6 +6,7 @@
 package shopify
 
 import (
+	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -68,11 +69,21 @@ func (Shop) JSONSchema() *jsonschema.Schema {
 // NewOrderCreated tells of an order right after it was placed.
 var NewOrderCreated = events.Define[NewOrder]("newOrderCreated")
 
+var (
+	//go:embed icon.svg
+	icon string
+	//go:embed readme.md
+	readme string
+)
+
 // Integration is Shopify.
 var Integration = handlers.Integration[Config]{
 	Name: "shopify", Version: "1.0.0", Title: "Shopify",
 	Description: "Get the new orders of a store.",
+	Icon:        icon,
+	Readme:      readme,
 	Events:      []events.Declared{NewOrderCreated},
+	States:      []client.DeclaredState{webhook},
 	Verify:      verify,
 	Split:       split,
 	Handler:     handle,

@@ -9,6 +9,8 @@
 package slack
 
 import (
+	_ "embed"
+
 	"github.com/towpath/towpath/pkg/client"
 	"github.com/towpath/towpath/pkg/events"
 	"github.com/towpath/towpath/pkg/handlers"
@@ -46,10 +48,19 @@ var (
 	MemberJoined = events.Define[Member]("memberJoined")
 )
 
+var (
+	//go:embed icon.svg
+	icon string
+	//go:embed readme.md
+	readme string
+)
+
 // Integration is Slack.
 var Integration = handlers.Integration[Config]{
 	Name: "slack", Version: "1.0.0", Title: "Slack",
 	Description: "Talk with people in Slack's channels, threads and direct messages.",
+	Icon:        icon,
+	Readme:      readme,
 	Events:      []events.Declared{ReactionAdded, MemberJoined},
 	Actions: handlers.Actions[Config]{
 		"sendMessage": handlers.NewAction(handlers.ActionInfo{
@@ -69,6 +80,8 @@ var Integration = handlers.Integration[Config]{
 			},
 		},
 	},
+	States:     []client.DeclaredState{webhook},
+	UserTags:   []string{tagUser},
 	Verify:     verify,
 	Handshake:  challenge,
 	Split:      split,
