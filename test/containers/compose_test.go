@@ -146,7 +146,7 @@ func newComposition(t *testing.T) (composition, *system) {
 		}
 		defer free.Close() // all are held until the last is found, so that none comes twice
 
-		ports[i] = free.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // it listens on TCP
+		ports[i] = free.Addr().(*net.TCPAddr).Port
 	}
 
 	settings = fmt.Appendf(settings, "\nTOWPATH_INGEST_PORT=%d\nTOWPATH_API_PORT=%d\nTOWPATH_FAKE_PORT=%d\n", ports[0], ports[1], ports[2])

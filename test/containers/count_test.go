@@ -37,7 +37,9 @@ func (c *count) list(ctx context.Context, bot *client.Client) error {
 		}
 
 		for _, m := range page.Messages {
-			var payload struct{ Text string }
+			var payload struct {
+				Text string `json:"text"`
+			}
 			if err := json.Unmarshal(m.Payload, &payload); err != nil {
 				return fmt.Errorf("decode message %s: %w", m.ID, err)
 			}

@@ -5,6 +5,7 @@
 package containers_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -18,17 +19,31 @@ import (
 
 	"github.com/moby/moby/client"
 	"github.com/testcontainers/testcontainers-go"
+	"github.com/testcontainers/testcontainers-go/log"
 )
 
 func TestMain(m *testing.M) {
-	// Where there is a /.dockerenv, testcontainers would dial the default gateway, which may be anybody's.
-	if err := os.Setenv("TESTCONTAINERS_HOST_OVERRIDE", "127.0.0.1"); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+	for name, value := range map[string]string{
+		// Where there is a /.dockerenv, testcontainers would dial the default gateway, which may be anybody's.
+		"TESTCONTAINERS_HOST_OVERRIDE": "127.0.0.1",
+		// Every test removes what it made. The reaper would be one more image to pull, with the engine's socket in hand.
+		"TESTCONTAINERS_RYUK_DISABLED": "true",
+	} {
+		if err := os.Setenv(name, value); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 	}
+
+	log.SetDefault(silent{}) // it tells of every container's birth and death; a test that fails tells more
 
 	os.Exit(m.Run())
 }
+
+type silent struct{}
+
+// Printf implements log.Logger.
+func (silent) Printf(string, ...any) {}
 
 // root is the repository's folder.
 func root(t *testing.T) string {
@@ -80,7 +95,11 @@ var findEngine = sync.OnceValues(func() (provider *testcontainers.DockerProvider
 	defer cancel()
 
 	// A DOCKER_HOST that does not answer means no engine. Testcontainers would go on looking elsewhere.
-	if os.Getenv(client.EnvOverrideHost) != "" {
+	if host := os.Getenv(client.EnvOverrideHost); host != "" {
+		if err := onThisMachine(ctx, host); err != nil {
+			return nil, err
+		}
+
 		named, err := client.New(client.FromEnv)
 		if err != nil {
 			return nil, err
@@ -147,13 +166,19 @@ func image(t *testing.T) string {
 	provider := engine(t)
 
 	buildOnce.Do(func() {
+		var output bytes.Buffer
+
 		began := time.Now()
 		built, errBuild = provider.BuildImage(context.Background(), &testcontainers.ContainerRequest{
 			FromDockerfile: testcontainers.FromDockerfile{
-				Context: root(t), Repo: "towpath", Tag: "test", KeepImage: true, BuildLogWriter: t.Output(),
+				Context: root(t), Repo: "towpath", Tag: "test", KeepImage: true, BuildLogWriter: &output,
 			},
 		})
 		t.Logf("the image was built in %s", time.Since(began).Round(time.Second))
+
+		if errBuild != nil {
+			t.Log(output.String())
+		}
 	})
 
 	if errBuild != nil {
