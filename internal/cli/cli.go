@@ -36,31 +36,47 @@ type program struct {
 	stdout, stderr io.Writer
 }
 
-// Main runs the verb that args name and returns the exit status.
+// Main runs the verb that args name until SIGINT or SIGTERM, and returns the
+// exit status.
 func Main(args []string, integrations []handlers.Registrable) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	registry, err := handlers.NewRegistry(integrations...)
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "towpath: this build's integrations have faults:\n%v\n", err)
+	return Run(ctx, args, os.Stdout, os.Stderr, integrations)
+}
+
+// Run runs the verb that args name until it or ctx ends, and returns the exit
+// status: 0, 1 for an error, and 80 for what the command line cannot mean.
+func Run(ctx context.Context, args []string, stdout, stderr io.Writer, integrations []handlers.Registrable) int {
+	complain := func(err error) int {
+		fmt.Fprintf(stderr, "towpath: %v\n", err)
 		return 1
 	}
+	registry, err := handlers.NewRegistry(integrations...)
+	if err != nil {
+		return complain(fmt.Errorf("this build's integrations have faults:\n%w", err))
+	}
+	status := -1 // until the parser has said all there is to say
 	parser, err := kong.New(&commands{},
 		kong.Name("towpath"),
 		kong.Description("Chat and SaaS integrations on NATS JetStream. Every flag is also an environment variable."),
 		kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(&program{registry: registry, stdout: os.Stdout, stderr: os.Stderr}),
+		kong.DefaultEnvars("TOWPATH"),
+		kong.Bind(&program{registry: registry, stdout: stdout, stderr: stderr}),
+		kong.Writers(stdout, stderr), kong.Exit(func(code int) { status = max(status, code) }),
 	)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "towpath: %v\n", err)
-		return 1
+		return complain(err)
 	}
 	command, err := parser.Parse(args)
-	parser.FatalIfErrorf(err)
+	if status < 0 {
+		parser.FatalIfErrorf(err)
+	}
+	if status >= 0 {
+		return status
+	}
 	if err := command.Run(); err != nil {
-		fmt.Fprintf(os.Stderr, "towpath: %v\n", err)
-		return 1
+		return complain(err)
 	}
 	return 0
 }

@@ -77,7 +77,7 @@ func echo(ctx context.Context, b *broker.Broker, api string, bot devBot) error {
 			Tags: answerTags(got.Message.Tags),
 		})
 		if refused, ok := errors.AsType[*client.Error](err); ok && refused.Type.Status() < 500 && refused.Type != client.RateLimited {
-			return nil // it would be refused again
+			return nil //nolint:nilerr // it would be refused again
 		}
 		return err
 	})

@@ -29,7 +29,7 @@ func (c *logsCommand) Run(ctx context.Context, p *program) error {
 		if c.JSON {
 			return json.NewEncoder(p.stdout).Encode(line)
 		}
-		text := fmt.Sprintf("%s  %-7s %-10s %s", line.Time.Local().Format(time.DateTime), line.Level, line.Alias, line.Message)
+		text := fmt.Sprintf("%s  %-7s %-10s %s", line.Time.Local().Format(time.DateTime), line.Level, line.Alias, line.Message) //nolint:gosmopolitan // read by somebody on this machine
 		if line.Error != "" {
 			text += ": " + line.Error
 		}

@@ -78,7 +78,7 @@ func (c *triggerCommand) Run(ctx context.Context, p *program) error {
 	}
 	delivery, isWebhook := deliveryOf(installed, sample, installation)
 	if !isWebhook {
-		show.note("the platform's question was answered with %q; nothing was stored", answered)
+		show.notef("the platform's question was answered with %q; nothing was stored", answered)
 		return nil
 	}
 	watch := &replay.Watch{
@@ -167,20 +167,21 @@ func (s *show) step(h replay.Happening) {
 		_ = json.NewEncoder(s.out).Encode(map[string]any{"step": h.Step, "ms": ms, "at": h.At, "id": h.ID, "detail": h.Detail})
 		return
 	}
-	line := fmt.Sprintf("%9.1f ms  %-16s %-32s", ms, h.Step, h.ID)
+	var line strings.Builder
+	fmt.Fprintf(&line, "%9.1f ms  %-16s %-32s", ms, h.Step, h.ID)
 	for _, name := range slices.Sorted(maps.Keys(h.Detail)) {
 		if tags, ok := h.Detail[name].(client.Tags); ok {
 			for tag, value := range tags {
-				line += fmt.Sprintf(" %s=%s", tag, value)
+				fmt.Fprintf(&line, " %s=%s", tag, value)
 			}
 			continue
 		}
-		line += fmt.Sprintf(" %s=%v", name, h.Detail[name])
+		fmt.Fprintf(&line, " %s=%v", name, h.Detail[name])
 	}
-	fmt.Fprintln(s.out, strings.TrimRight(line, " "))
+	fmt.Fprintln(s.out, strings.TrimRight(line.String(), " "))
 }
 
-func (s *show) note(format string, args ...any) {
+func (s *show) notef(format string, args ...any) {
 	if s.json {
 		_ = json.NewEncoder(s.out).Encode(map[string]any{"note": fmt.Sprintf(format, args...)})
 		return
@@ -218,7 +219,7 @@ func (s *show) watch(ctx context.Context, watch *replay.Watch) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, context.DeadlineExceeded) && handled && answered == ended:
-		s.note("the bot did not answer in time")
+		s.notef("the bot did not answer in time")
 		return nil
 	case errors.Is(err, context.DeadlineExceeded):
 		return errors.New("not at its end in time: does a worker run?")

@@ -216,6 +216,9 @@ func (w *Watch) message(ctx context.Context, id string) {
 			once(Sending, m.UpdatedAt, nil)
 		}
 		if m.SentAt != nil {
+			// The record holds the newest status alone. One that was missed
+			// began before this.
+			once(Sending, *m.SentAt, map[string]any{"late": true})
 			once(Sent, *m.SentAt, map[string]any{"ambiguous": m.Ambiguous})
 		}
 		if m.AckedAt != nil {
