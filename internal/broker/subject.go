@@ -15,6 +15,7 @@ type Stream string
 const (
 	Webhooks    Stream = "WEBHOOKS"
 	Commands    Stream = "COMMANDS"
+	Wakeups     Stream = "WAKEUPS"
 	Events      Stream = "EVENTS"
 	DeadLetters Stream = "DEADLETTERS"
 	Logs        Stream = "LOGS"

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -13,6 +15,9 @@ import (
 type Subscription struct {
 	Bot  string
 	Name string // two subscriptions of different names each see everything
+	// Types are the ce-types that are handed over, "slack:reactionAdded" or
+	// "message_created"; all when empty.
+	Types []string
 }
 
 const (
@@ -42,13 +47,34 @@ func (b *Broker) Subscribe(ctx context.Context, s Subscription, handle func(cont
 	var committing sync.WaitGroup
 	stopped := make(chan struct{})
 	committing.Go(func() { r.commit(ctx, stopped) })
-	err = b.Follow(ctx, Events, Range{After: r.committed, Subjects: []string{Events.prefix() + "." + Key(s.Bot) + ".>"}}, func(m Message) error {
+	err = b.Follow(ctx, Events, Range{After: r.committed, Subjects: s.subjects()}, func(m Message) error {
 		return r.take(ctx, m)
 	})
 	r.running.Wait()
 	close(stopped)
 	committing.Wait()
 	return err
+}
+
+// subjects are those of the types, so that NATS leaves out all others. The
+// subject of an event ends in its type without the alias, which stands before
+// it; that of a message is under whatever alias.
+func (s Subscription) subjects() []string {
+	bot := Events.prefix() + "." + Key(s.Bot)
+	if len(s.Types) == 0 {
+		return []string{bot + ".>"}
+	}
+	var subjects []string
+	for _, typ := range s.Types {
+		subject := bot + ".*." + Token(typ)
+		if alias, name, ok := strings.Cut(typ, ":"); ok {
+			subject = bot + "." + Key(alias, name)
+		}
+		if !slices.Contains(subjects, subject) {
+			subjects = append(subjects, subject)
+		}
+	}
+	return subjects
 }
 
 // reader is a subscription at work.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -70,5 +71,38 @@ func TestSubscriptionGoesOnWhereItWasInOrderPerConversation(t *testing.T) {
 				t.Fatalf("conversation %d: event %d is %s", c, i, id)
 			}
 		}
+	}
+}
+
+func TestASubscriptionToTypesSeesNoOthers(t *testing.T) {
+	t.Parallel()
+	b := brokertest.Start(t).Connect(t)
+	for i, typ := range []string{"slack:ping", "slack:pong", "other:ping", "message_created"} {
+		alias, name, ok := strings.Cut(typ, ":")
+		if !ok {
+			alias, name = "slack", typ
+		}
+		e := events.New(fmt.Sprintf("evt_%d", i), "/bots/demo", typ, "", time.Now(), []byte(`{}`))
+		if _, err := b.PublishEvent(t.Context(), "demo", alias, name, e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var mu sync.Mutex
+	got := map[string]bool{}
+	subscription := broker.Subscription{Bot: "demo", Name: "typed", Types: []string{"message_created", "slack:ping", "slack:ping"}}
+	err := b.Subscribe(ctx, subscription, func(_ context.Context, m broker.Message) error {
+		e, err := m.Event()
+		mu.Lock()
+		defer mu.Unlock()
+		got[e.Type()] = true
+		if len(got) == 2 {
+			cancel()
+		}
+		return err
+	})
+	if !errors.Is(err, context.Canceled) || !got["slack:ping"] || !got["message_created"] || len(got) != 2 {
+		t.Errorf("got %v, %v", got, err)
 	}
 }

@@ -85,6 +85,9 @@ func (b *Broker) Provision(ctx context.Context, t Topology) error {
 			}
 		}
 	}
+	if _, err := b.js.CreateOrUpdateConsumer(ctx, string(Wakeups), dueConfig()); err != nil {
+		return fmt.Errorf("provision consumer %s of %s: %w", dueConsumer, Wakeups, mapError(err))
+	}
 	for _, config := range t.buckets() {
 		if _, err := b.js.CreateOrUpdateKeyValue(ctx, config); err != nil {
 			return fmt.Errorf("provision bucket %s: %w", config.Bucket, mapError(err))
@@ -120,7 +123,18 @@ func (t Topology) streams() []jetstream.StreamConfig {
 	logs := base
 	logs.Name, logs.Subjects, logs.MaxAge = string(Logs), []string{Logs.prefix() + ".>"}, 7*24*time.Hour
 	logs.Discard, logs.MaxBytes = jetstream.DiscardOld, t.MaxBytes/8
-	return append(all, events, dead, logs)
+	return append(all, events, dead, logs, t.wakeups())
+}
+
+// wakeups is a stream of its own, because a schedule can target neither a
+// transformed subject nor another stream. NATS lets no stream with schedules
+// refuse what is new, so it has no limit that would drop what waits longest.
+func (t Topology) wakeups() jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: string(Wakeups), Subjects: []string{Wakeups.prefix() + ".>"},
+		Retention: jetstream.LimitsPolicy, Storage: jetstream.FileStorage, Replicas: t.Replicas,
+		AllowDirect: true, AllowRollup: true, AllowMsgSchedules: true, Duplicates: duplicateWindow,
+	}
 }
 
 func (t Topology) buckets() []jetstream.KeyValueConfig {
@@ -132,13 +146,19 @@ func (t Topology) buckets() []jetstream.KeyValueConfig {
 		config := jetstream.KeyValueConfig{
 			Bucket: string(name), History: 1, TTL: lifetimes[name], Storage: jetstream.FileStorage, Replicas: t.Replicas,
 		}
-		if name == Leases || name == States || name == Cursors {
-			// Keys of these expire one by one, and watchers are told.
+		if expiring[name] {
 			config.LimitMarkerTTL = time.Minute
 		}
 		all = append(all, config)
 	}
 	return all
+}
+
+// expiring are the buckets whose keys expire one by one, and whose watchers
+// are told: leases, states, what is noted of attempts, and marks of what was
+// deleted.
+var expiring = map[BucketName]bool{
+	Leases: true, States: true, Cursors: true, Users: true, Conversations: true, Messages: true,
 }
 
 func consumerName(partition int) string { return fmt.Sprintf("p%03d", partition) }
