@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -39,6 +40,15 @@ func TestDevGreetsWithWhatIsToBeTriedNext(t *testing.T) {
 	status, steps, stderr = run(t, "trigger", "slack", "url_verification", "--id=mine", "--dir", dir)
 	if status != 0 || !strings.Contains(steps, `answered with "mine"; nothing was stored`) {
 		t.Errorf("trigger exits with %d: %s%s", status, steps, stderr)
+	}
+
+	status, lines, stderr := run(t, "logs", "--dir", dir)
+	if status != 0 || !strings.Contains(lines, "Slack knows the bot as towpath") {
+		t.Errorf("logs exits with %d: %s%s", status, lines, stderr)
+	}
+	status, _, stderr = run(t, "dev", "--dir", dir, "--ingest=127.0.0.1:0", "--api=127.0.0.1:0", "--ops=127.0.0.1:0", "--nats=127.0.0.1:0")
+	if status != 1 || !strings.Contains(stderr, "another dev runs in "+dir) {
+		t.Errorf("a second dev exits with %d: %s", status, stderr)
 	}
 
 	dev.end()
@@ -81,7 +91,6 @@ installations:
 			t.Fatalf("provision exits with %d: %s%s", status, stdout, stderr)
 		}
 	}
-	begin(t, "bot", "echo", nats, "--api=http://"+api, "--token=0123456789abcdef", "--log-level=error")
 	for _, address := range []string{"http://" + ready + "/readyz", "http://" + fake + "/_requests"} {
 		until(t, address, func() bool { status, _, _ := run(t, "health", address); return status == 0 })
 	}
@@ -89,12 +98,61 @@ installations:
 		_, table, _ := run(t, "installations", "--json", nats)
 		return strings.Contains(table, `"status":"registered"`)
 	})
-	status, steps, stderr := run(t, "trigger", "slack", "message", nats)
+	status, steps, stderr := run(t, "trigger", "slack", "message", nats, "--timeout=1s", "--json")
+	if status != 0 || !strings.Contains(steps, `{"note":"the bot did not answer in time"}`) {
+		t.Errorf("without a bot, trigger exits with %d: %s%s", status, steps, stderr)
+	}
+	begin(t, "bot", "echo", nats, "--api=http://"+api, "--token=0123456789abcdef", "--log-level=error")
+	status, steps, stderr = run(t, "trigger", "slack", "message", nats)
 	if status != 0 || !strings.Contains(steps, "acked") {
 		t.Errorf("trigger exits with %d: %s%s", status, steps, stderr)
 	}
 	status, _, stderr = run(t, "trigger", "shopify", "orders/create", nats)
 	if status != 1 || !strings.Contains(stderr, "not installed") {
+		t.Errorf("trigger exits with %d: %s", status, stderr)
+	}
+
+	response, err := http.Post("http://"+fake+"/_script", "application/json", strings.NewReader(
+		`[{"path": "/slack/api/chat.postMessage", "status": 200, "body": "{\"ok\":false,\"error\":\"is_archived\"}"}]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	status, steps, stderr = run(t, "trigger", "slack", "message", nats)
+	if status != 1 || !strings.Contains(steps, "failed") || !strings.Contains(stderr, "given up") {
+		t.Errorf("to an archived channel, trigger exits with %d: %s%s", status, steps, stderr)
+	}
+}
+
+func TestTriggerSaysThatNoWorkerRuns(t *testing.T) {
+	t.Parallel()
+	server, err := embedded.Start(embedded.Config{Dir: t.TempDir(), Listen: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Stop)
+	nats, ingest, ready := "--nats="+server.ClientURL(), free(t), free(t)
+	file := write(t, `
+bots:
+  - {id: demo, token: 0123456789abcdef}
+installations:
+  - {bot: demo, integration: slack, alias: work, webhookId: webhook_slack, configuration: {botToken: xoxb-1, signingSecret: secret}}
+`)
+	if status, _, stderr := run(t, "provision", nats, "--config", file, "--partitions=2"); status != 0 {
+		t.Fatal(stderr)
+	}
+	begin(t, "ingest", nats, "--listen", ingest, "--ops", ready, "--log-level=error")
+	until(t, "ingest", func() bool { status, _, _ := run(t, "health", "http://"+ready+"/readyz"); return status == 0 })
+	status, steps, stderr := run(t, "trigger", "slack", "message", nats, "--ingest=http://"+ingest, "--timeout=500ms")
+	if status != 1 || !strings.Contains(steps, "stored") || !strings.Contains(stderr, "does a worker run?") {
+		t.Errorf("trigger exits with %d: %s%s", status, steps, stderr)
+	}
+	status, _, stderr = run(t, "trigger", "slack", "message", nats, "--alias=home")
+	if status != 1 || !strings.Contains(stderr, "installed as work, not as home") {
+		t.Errorf("trigger exits with %d: %s", status, stderr)
+	}
+	status, _, stderr = run(t, "trigger", "slack", "message", nats, "--ingest=http://"+free(t))
+	if status != 1 || !strings.Contains(stderr, "ingest cannot be reached") {
 		t.Errorf("trigger exits with %d: %s", status, stderr)
 	}
 }
