@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
@@ -85,7 +86,8 @@ func (d *delivery) attempt() (ended bool, err error) {
 		if err := d.bury(gone); err != nil {
 			return false, err
 		}
-		return true, d.remember(store.Handled{Outcome: store.DeadLettered, Attempts: number - 1})
+		given := dispatch.Result{Verdict: handlers.Verdict{Decision: handlers.GiveUp, Message: gone}}
+		return true, d.finish(installation, given, number-1)
 	}
 	select {
 	case <-d.taking.Done():
@@ -132,7 +134,8 @@ func (d *delivery) retryOrGiveUp(installation store.Installation, result dispatc
 	next := now.Add(d.Retry.wait(number, result.Verdict.After))
 	d.failed.add(failure{Attempt: number, At: now, Worker: d.Name, Error: result.Err.Error()}, next)
 	if d.operation == events.MessageCreated && result.Ambiguous {
-		if err := d.Store.MarkAmbiguous(d.running, installation.BotID, d.event.ID()); err != nil {
+		err := d.Store.MarkAmbiguous(d.running, installation.BotID, d.event.ID())
+		if err != nil && !errors.Is(err, broker.ErrNoKey) {
 			return false, err
 		}
 	}
@@ -158,14 +161,15 @@ func (d *delivery) tooLate(next time.Time) bool {
 }
 
 // installation finds whom the delivery is for, or says why there is nobody any
-// more. The directory may not know yet what was installed a moment ago, so
-// what it does not know is looked up.
+// more. The directory may not know yet what was installed or changed a moment
+// ago, so what it does not know is looked up, and so is what to register.
 func (d *delivery) installation() (found store.Installation, gone string, err error) {
 	id := d.message.Lane().Installation()
 	found, ok := d.Directory.Installation(id)
-	if !ok {
+	if !ok || d.operation == events.Register {
 		found, err = d.Store.Installation(d.running, id)
 		if errors.Is(err, client.ErrNotFound) {
+			found.WebhookID, found.BotID = id, strings.TrimPrefix(d.event.Source(), "/bots/")
 			return found, "its installation was removed", nil
 		}
 		if err != nil {

@@ -2,7 +2,9 @@ package worker
 
 import (
 	"encoding/json"
+	"errors"
 
+	"github.com/towpath/towpath/internal/broker"
 	"github.com/towpath/towpath/internal/dispatch"
 	"github.com/towpath/towpath/internal/store"
 	"github.com/towpath/towpath/pkg/client"
@@ -78,9 +80,9 @@ func (d *delivery) settle(installation store.Installation, result dispatch.Resul
 	}
 	switch {
 	case d.operation == events.MessageCreated && done:
-		return d.Store.FinishSend(d.running, installation.BotID, d.event.ID(), client.Sent)
+		return d.finishSend(installation, client.Sent)
 	case d.operation == events.MessageCreated:
-		return d.Store.FinishSend(d.running, installation.BotID, d.event.ID(), client.Failed)
+		return d.finishSend(installation, client.Failed)
 	case d.operation == events.Register && done:
 		return registration(store.Registered)
 	case d.operation == events.Register:
@@ -98,4 +100,14 @@ func (d *delivery) settle(installation store.Installation, result dispatch.Resul
 	default:
 		return nil
 	}
+}
+
+// finishSend records how a send ended. A command that could not be decoded has
+// left no record of a message, and nothing to record.
+func (d *delivery) finishSend(installation store.Installation, status client.Status) error {
+	err := d.Store.FinishSend(d.running, installation.BotID, d.event.ID(), status)
+	if errors.Is(err, broker.ErrNoKey) {
+		return nil
+	}
+	return err
 }

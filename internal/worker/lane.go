@@ -58,14 +58,8 @@ var errHandedOver = errors.New("handed over to another worker")
 
 // run serves the lane until it is empty or the partition ends.
 func (l *lane) run() {
-	for l.persist(l.drain) {
-		if l.leave() {
-			return
-		}
+	for l.persist(l.drain) && !l.leave() {
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.lanes, l.name)
 }
 
 // leave ends the lane unless a doorbell rang since it was found empty.

@@ -173,6 +173,7 @@ type process struct {
 	directory *store.Directory
 	worker    *worker.Worker
 	stop      context.CancelFunc
+	blind     func()        // ends the watch of the directory
 	ended     chan struct{} // closed when Run has returned
 }
 
@@ -209,6 +210,7 @@ func (w *town) start(name string, changes ...func(*worker.Config)) *process {
 	p.stop = stop
 	var directory sync.WaitGroup
 	directory.Go(func() { _ = p.directory.Run(watching) })
+	p.blind = func() { blind(); directory.Wait() }
 	go func() {
 		defer close(p.ended)
 		p.worker.Run(ctx)
@@ -216,8 +218,7 @@ func (w *town) start(name string, changes ...func(*worker.Config)) *process {
 	w.Cleanup(func() {
 		stop()
 		<-p.ended
-		blind()
-		directory.Wait()
+		p.blind()
 		transport.CloseIdleConnections()
 	})
 	return p

@@ -83,7 +83,7 @@ func TestBlockedKeyDelaysNoOther(t *testing.T) {
 // A consumer lets no more than a thousand doorbells be held at once.
 func TestFailingKeyWithALongQueueDelaysNoOther(t *testing.T) {
 	t.Parallel()
-	const waiting = 1200
+	const waiting = 1100
 	w := newTown(t, 1)
 	release := make(chan struct{})
 	w.webhook = func(_ context.Context, _ handlers.WebhookProps[config], r run) error {

@@ -77,12 +77,28 @@ func (p *partition) holdAll(ctx context.Context) {
 // runKeyless brings one delivery without an ordering key to its end.
 func (p *partition) runKeyless(name bell) {
 	finished := p.persist(func() error { return p.keylessOnce(name) })
+	if !finished {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	d := p.keyless[name]
+	p.keyless[name].Ack()
 	delete(p.keyless, name)
-	if finished {
-		d.Ack()
+}
+
+// returnAll lets every doorbell that is still held ring again at once. One that
+// came to an owner that did not know yet that it was none would otherwise stay
+// silent for half a minute.
+func (p *partition) returnAll() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, l := range p.lanes {
+		for _, d := range l.held {
+			d.Return()
+		}
+	}
+	for _, d := range p.keyless {
+		d.Return()
 	}
 }
 

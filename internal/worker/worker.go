@@ -96,6 +96,10 @@ func (w *Worker) own(ctx context.Context, number int) {
 	grace := time.AfterFunc(w.Grace, func() { cut(errDraining) })
 	defer grace.Stop()
 	p.pulls.Wait()
+	if errors.Is(cause, broker.ErrLeaseLost) {
+		p.returnAll() // a handler that hears nothing must not hold up the next owner
+	}
 	p.work.Wait()
+	p.returnAll()
 	w.Logger.WithField("partition", number).WithField("reason", cause).Debug("partition given up")
 }
