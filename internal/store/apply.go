@@ -50,6 +50,7 @@ type applying struct {
 	*Store
 	changes     Changes
 	webhookBase string
+	fromFile    bool
 	have        map[string]Installation // by webhook id
 	at          time.Time
 }
@@ -62,16 +63,26 @@ func (s *Store) Apply(ctx context.Context, d Desired, check func(InstallationSpe
 	if err := checkDesired(d, check); err != nil {
 		return Changes{}, err
 	}
-	a := &applying{Store: s, webhookBase: d.WebhookBase, have: map[string]Installation{}, at: s.now().UTC()}
-	installed, err := s.Installations(ctx)
+	a, err := s.applying(ctx)
 	if err != nil {
 		return Changes{}, err
 	}
-	for _, one := range installed {
-		a.have[one.WebhookID] = one
+	a.webhookBase, a.fromFile = d.WebhookBase, true
+	if _, err := s.installations.Put(ctx, webhookBaseKey, []byte(d.WebhookBase)); err != nil {
+		return Changes{}, err
 	}
 	err = a.run(ctx, d)
 	return a.changes, err
+}
+
+// applying reads what there is.
+func (s *Store) applying(ctx context.Context) (*applying, error) {
+	a := &applying{Store: s, have: map[string]Installation{}, at: s.now().UTC()}
+	installed, err := s.Installations(ctx)
+	for _, one := range installed {
+		a.have[one.WebhookID] = one
+	}
+	return a, err
 }
 
 func (a *applying) run(ctx context.Context, d Desired) error {
@@ -93,7 +104,8 @@ func (a *applying) run(ctx context.Context, d Desired) error {
 		}
 	}
 	for id, installed := range a.have {
-		if wanted[id] {
+		stays := !installed.FromFile && !installed.Leaving() && wantsBot(d, installed.BotID)
+		if wanted[id] || stays {
 			continue
 		}
 		leaving, err := a.uninstall(ctx, installed)
@@ -114,6 +126,10 @@ func (a *applying) run(ctx context.Context, d Desired) error {
 		}
 	}
 	return nil
+}
+
+func wantsBot(d Desired, id string) bool {
+	return slices.ContainsFunc(d.Bots, func(bot BotSpec) bool { return bot.ID == id })
 }
 
 func checkDesired(d Desired, check func(InstallationSpec) error) error {
@@ -226,6 +242,7 @@ func (a *applying) install(ctx context.Context, spec InstallationSpec) (Installa
 			}
 		}
 		stands = spec.over(before, a.webhookBase+id, a.at)
+		stands.FromFile = before.FromFile || a.fromFile
 		encoded, err := json.Marshal(stands)
 		changed = !bytes.Equal(encoded, value)
 		if !changed {

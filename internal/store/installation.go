@@ -41,6 +41,9 @@ type Installation struct {
 	ConfigurationType string          `json:"configurationType,omitempty"`
 	Configuration     json.RawMessage `json:"configuration"`
 	Disabled          bool            `json:"disabled,omitempty"`
+	// FromFile tells that a configuration file named it, so that it goes when
+	// the file no longer does.
+	FromFile bool `json:"fromFile,omitempty"`
 	// WebhookURL is where the platform reaches it.
 	WebhookURL   string `json:"webhookUrl"`
 	Status       Status `json:"status"`

@@ -1,0 +1,111 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/towpath/towpath/internal/broker"
+	"github.com/towpath/towpath/pkg/client"
+)
+
+// webhookBaseKey holds what webhook URLs begin with, as last applied, for
+// installations that come one by one.
+var webhookBaseKey = broker.Key("settings", "webhookBase")
+
+// Install makes one installation, or changes the one of that bot and alias,
+// and asks for its registration where that is due. It stays when a file is
+// applied that does not name it.
+func (s *Store) Install(ctx context.Context, spec InstallationSpec, check func(InstallationSpec) error) (Installation, error) {
+	if _, err := s.bots.Get(ctx, broker.Key(spec.Bot)); errors.Is(err, broker.ErrNoKey) {
+		return Installation{}, client.NotFound("Bot", spec.Bot)
+	} else if err != nil {
+		return Installation{}, err
+	}
+	if err := checkDesired(Desired{Bots: []BotSpec{{ID: spec.Bot}}, Installations: []InstallationSpec{spec}}, check); err != nil {
+		return Installation{}, client.NewError(client.InvalidPayload, "%s", err.Error())
+	}
+	a, err := s.applying(ctx)
+	if err != nil {
+		return Installation{}, err
+	}
+	if taken, ok := a.have[spec.WebhookID]; ok && spec.WebhookID != "" && (taken.BotID != spec.Bot || taken.Alias != spec.Alias) {
+		return Installation{}, client.NewError(client.AlreadyExists, "webhook id %q is taken by another installation", spec.WebhookID)
+	}
+	base, err := s.installations.Get(ctx, webhookBaseKey)
+	if err != nil && !errors.Is(err, broker.ErrNoKey) {
+		return Installation{}, err
+	}
+	a.webhookBase = string(base.Value)
+	installed, err := a.install(ctx, spec)
+	if err != nil {
+		return Installation{}, fmt.Errorf("install %s: %w", spec.Alias, err)
+	}
+	return installed, s.ask(ctx, installed)
+}
+
+// SetDisabled stops an installation, or lets it go on: a disabled one takes no
+// webhooks, and what is waiting for it waits.
+func (s *Store) SetDisabled(ctx context.Context, bot, alias string, disabled bool) (Installation, error) {
+	return s.alter(ctx, bot, alias, func(i *Installation) bool {
+		changed := i.Disabled != disabled
+		i.Disabled = disabled
+		return changed
+	})
+}
+
+// Remove takes an installation out of its bot: its webhooks stop at once, and
+// it is gone once it is unregistered.
+func (s *Store) Remove(ctx context.Context, bot, alias string) (Installation, error) {
+	now := s.now().UTC()
+	return s.alter(ctx, bot, alias, func(i *Installation) bool {
+		if i.Leaving() && i.Status != UnregistrationFailed {
+			return false
+		}
+		i.Status, i.StatusReason, i.RequestedAt, i.Disabled = UnregistrationPending, "", now, false
+		return true
+	})
+}
+
+// Reregister asks for another registration of an installation as it is, such
+// as after the platform was mended.
+func (s *Store) Reregister(ctx context.Context, bot, alias string) (Installation, error) {
+	now := s.now().UTC()
+	return s.alter(ctx, bot, alias, func(i *Installation) bool {
+		if i.Leaving() {
+			return false
+		}
+		i.Status, i.StatusReason, i.RequestedAt = RegistrationPending, "", now
+		return true
+	})
+}
+
+func (s *Store) alter(ctx context.Context, bot, alias string, edit func(*Installation) bool) (Installation, error) {
+	found, err := s.byAlias(ctx, bot, alias)
+	if errors.Is(err, broker.ErrNoKey) {
+		return Installation{}, client.NotFound("Installation", alias)
+	}
+	if err != nil {
+		return Installation{}, err
+	}
+	altered, err := change(ctx, s.installations, webhookKey(found.WebhookID), func(i *Installation) (bool, error) {
+		changed := edit(i)
+		if changed {
+			i.UpdatedAt = s.now().UTC()
+		}
+		return changed, nil
+	})
+	if err != nil {
+		return Installation{}, err
+	}
+	return altered, s.ask(ctx, altered)
+}
+
+// ask enqueues the registration or unregistration that an installation waits
+// for. Asking again for the same is no second request.
+func (s *Store) ask(ctx context.Context, i Installation) error {
+	if i.Disabled || i.Status != RegistrationPending && i.Status != UnregistrationPending {
+		return nil
+	}
+	return s.enqueue(ctx, i)
+}
