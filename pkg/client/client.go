@@ -178,3 +178,125 @@ func (c *Client) SetState(ctx context.Context, in SetStateInput) (*StateOutput, 
 func (c *Client) CallAction(ctx context.Context, in CallActionInput) (*CallActionOutput, error) {
 	return do(ctx, c, callAction, in)
 }
+
+// ListConversations returns a page of conversations, newest first unless asked
+// otherwise.
+func (c *Client) ListConversations(ctx context.Context, in ListConversationsInput) (*ListConversationsOutput, error) {
+	return do(ctx, c, listConversations, in)
+}
+
+// UpdateConversation changes a conversation's tags. Its integration is told of
+// what a bot changes.
+func (c *Client) UpdateConversation(ctx context.Context, in UpdateConversationInput) (*ConversationOutput, error) {
+	return do(ctx, c, updateConversation, in)
+}
+
+// DeleteConversation removes a conversation with its messages, participants and
+// states; all are gone at once. It returns [ErrNotFound] when there is none.
+func (c *Client) DeleteConversation(ctx context.Context, id string) error {
+	_, err := do(ctx, c, deleteConversation, IDInput{ID: id})
+	return err
+}
+
+// ListParticipants returns a page of the users that take part.
+func (c *Client) ListParticipants(ctx context.Context, in ListParticipantsInput) (*ListParticipantsOutput, error) {
+	return do(ctx, c, listParticipants, in)
+}
+
+// AddParticipant makes a user take part in a conversation; who writes an
+// incoming message does so anyway.
+func (c *Client) AddParticipant(ctx context.Context, in AddParticipantInput) (*ParticipantOutput, error) {
+	return do(ctx, c, addParticipant, in)
+}
+
+// GetParticipant returns a user who takes part, or [ErrNotFound].
+func (c *Client) GetParticipant(ctx context.Context, in ParticipantInput) (*ParticipantOutput, error) {
+	return do(ctx, c, getParticipant, in)
+}
+
+// RemoveParticipant takes a user out of a conversation. The user stays.
+func (c *Client) RemoveParticipant(ctx context.Context, in ParticipantInput) error {
+	_, err := do(ctx, c, removeParticipant, in)
+	return err
+}
+
+// ListUsers returns a page of users, newest first unless asked otherwise.
+func (c *Client) ListUsers(ctx context.Context, in ListUsersInput) (*ListUsersOutput, error) {
+	return do(ctx, c, listUsers, in)
+}
+
+// UpdateUser changes what is given of a user.
+func (c *Client) UpdateUser(ctx context.Context, in UpdateUserInput) (*UserOutput, error) {
+	return do(ctx, c, updateUser, in)
+}
+
+// DeleteUser removes a user with its states and takes it out of its
+// conversations. Its messages stay.
+func (c *Client) DeleteUser(ctx context.Context, id string) error {
+	_, err := do(ctx, c, deleteUser, IDInput{ID: id})
+	return err
+}
+
+// GetOrCreateMessage returns the one message of a conversation with the given
+// tags. Callers at the same moment get the same one.
+func (c *Client) GetOrCreateMessage(ctx context.Context, in GetOrCreateMessageInput) (*GetOrCreateMessageOutput, error) {
+	return do(ctx, c, getOrCreateMessage, in)
+}
+
+// DeleteMessage removes a message. One that is not sent yet is not sent any
+// more.
+func (c *Client) DeleteMessage(ctx context.Context, id string) error {
+	_, err := do(ctx, c, deleteMessage, IDInput{ID: id})
+	return err
+}
+
+// ImportMessages adds messages of the past; nobody is told of them.
+func (c *Client) ImportMessages(ctx context.Context, in ImportMessagesInput) (*ImportMessagesOutput, error) {
+	return do(ctx, c, importMessages, in)
+}
+
+// InitializeIncomingMessage finds or makes a user, a conversation and a message
+// in one call.
+func (c *Client) InitializeIncomingMessage(ctx context.Context, in InitializeIncomingMessageInput) (*InitializeIncomingMessageOutput, error) {
+	return do(ctx, c, initializeIncomingMessage, in)
+}
+
+// PatchState lays fields over those of a state, or sets it when there is none.
+func (c *Client) PatchState(ctx context.Context, in PatchStateInput) (*StateOutput, error) {
+	return do(ctx, c, patchState, in)
+}
+
+// GetOrSetState returns a state, and sets it first when there is none.
+func (c *Client) GetOrSetState(ctx context.Context, in SetStateInput) (*StateOutput, error) {
+	return do(ctx, c, getOrSetState, in)
+}
+
+// SetStateExpiry changes when a state expires.
+func (c *Client) SetStateExpiry(ctx context.Context, in SetStateExpiryInput) (*StateOutput, error) {
+	return do(ctx, c, setStateExpiry, in)
+}
+
+// CancelScheduledEvent keeps an event from being told. It returns [ErrNotFound]
+// when it is not, or no longer, waiting.
+func (c *Client) CancelScheduledEvent(ctx context.Context, id string) error {
+	_, err := do(ctx, c, cancelScheduledEvent, IDInput{ID: id})
+	return err
+}
+
+// ListTagValues returns a page of the values that a tag has.
+func (c *Client) ListTagValues(ctx context.Context, in ListTagValuesInput) (*ListTagValuesOutput, error) {
+	return do(ctx, c, listTagValues, in)
+}
+
+// TrackAnalytics counts something.
+func (c *Client) TrackAnalytics(ctx context.Context, in TrackAnalyticsInput) error {
+	_, err := do(ctx, c, trackAnalytics, in)
+	return err
+}
+
+// ConfigureIntegration keeps what an installation learned of itself. Only the
+// integration may ask for it.
+func (c *Client) ConfigureIntegration(ctx context.Context, in ConfigureIntegrationInput) error {
+	_, err := do(ctx, c, configureIntegration, in)
+	return err
+}

@@ -43,11 +43,12 @@ const (
 )
 
 // Status is how far an outgoing message got. It never goes backwards, and
-// Failed ends it. Incoming messages have none.
+// Failed ends it. Incoming messages have none, unless they are scheduled.
 type Status string
 
 // The statuses of an outgoing message, in order.
 const (
+	Scheduled Status = "scheduled" // to be handed on later; incoming messages have this one too
 	Queued    Status = "queued"    // stored, no worker has it yet
 	Sending   Status = "sending"   // an attempt is under way, or died on the way
 	Sent      Status = "sent"      // the platform took it
@@ -77,6 +78,20 @@ type Message struct {
 	Ambiguous int `json:"ambiguous,omitempty"`
 }
 
+// EventStatus is how far an event got. Pending is where a bot that reports
+// nothing leaves it.
+type EventStatus string
+
+// The statuses of an event.
+const (
+	EventPending   EventStatus = "pending"
+	EventScheduled EventStatus = "scheduled" // to be told later
+	EventCanceled  EventStatus = "canceled"  // never told
+	EventProcessed EventStatus = "processed"
+	EventIgnored   EventStatus = "ignored"
+	EventFailed    EventStatus = "failed" // FailureReason says why; the bot may yet succeed
+)
+
 // Event is what an integration told a bot. Type is as the bot sees it,
 // "alias:eventType".
 type Event struct {
@@ -87,7 +102,7 @@ type Event struct {
 	ConversationID string          `json:"conversationId,omitempty"`
 	UserID         string          `json:"userId,omitempty"`
 	MessageID      string          `json:"messageId,omitempty"`
-	Status         string          `json:"status"`
+	Status         EventStatus     `json:"status"`
 	FailureReason  *string         `json:"failureReason"`
 }
 

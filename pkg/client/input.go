@@ -84,6 +84,15 @@ type (
 		Payload        json.RawMessage `json:"payload"`
 		Tags           Tags            `json:"tags"`
 		Origin         string          `json:"origin,omitempty"`
+		// Schedule puts it off; it is handed on at the time asked for.
+		Schedule Schedule `json:"schedule,omitzero"`
+	}
+	// GetOrCreateMessageInput finds a message of the conversation by its tags,
+	// or by those listed in DiscriminateByTags, or makes it. Without any tags
+	// it makes one. Payload is required only to make one.
+	GetOrCreateMessageInput struct {
+		CreateMessageInput
+		DiscriminateByTags []string `json:"discriminateByTags,omitempty"`
 	}
 	// UpdateMessageInput changes tags (an empty value removes one) and, when
 	// given, the payload. From the integration of an outgoing message it is
@@ -119,6 +128,8 @@ type (
 		ConversationID string          `json:"conversationId,omitempty"`
 		UserID         string          `json:"userId,omitempty"`
 		MessageID      string          `json:"messageId,omitempty"`
+		// Schedule puts it off; it is handed on at the time asked for.
+		Schedule Schedule `json:"schedule,omitzero"`
 	}
 	// EventOutput answers with an event.
 	EventOutput struct {
@@ -126,12 +137,12 @@ type (
 	}
 	// ListEventsInput selects events, newest first.
 	ListEventsInput struct {
-		NextToken      string `json:"nextToken,omitempty"`
-		Type           string `json:"type,omitempty"`
-		ConversationID string `json:"conversationId,omitempty"`
-		UserID         string `json:"userId,omitempty"`
-		MessageID      string `json:"messageId,omitempty"`
-		Status         string `json:"status,omitempty"`
+		NextToken      string      `json:"nextToken,omitempty"`
+		Type           string      `json:"type,omitempty"`
+		ConversationID string      `json:"conversationId,omitempty"`
+		UserID         string      `json:"userId,omitempty"`
+		MessageID      string      `json:"messageId,omitempty"`
+		Status         EventStatus `json:"status,omitempty"`
 	}
 	// ListEventsOutput is one page.
 	ListEventsOutput struct {

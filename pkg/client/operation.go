@@ -38,33 +38,60 @@ var createdStatus = map[string]bool{
 }
 
 var (
-	createConversation      = define[CreateConversationInput, ConversationOutput]("createConversation", "POST", "/v1/chat/conversations")
-	getConversation         = define[IDInput, ConversationOutput]("getConversation", "GET", "/v1/chat/conversations/{id}")
-	getOrCreateConversation = define[GetOrCreateConversationInput, GetOrCreateConversationOutput]("getOrCreateConversation", "POST", "/v1/chat/conversations/get-or-create")
-	createEvent             = define[CreateEventInput, EventOutput]("createEvent", "POST", "/v1/chat/events")
-	getEvent                = define[IDInput, EventOutput]("getEvent", "GET", "/v1/chat/events/{id}")
-	listEvents              = define[ListEventsInput, ListEventsOutput]("listEvents", "GET", "/v1/chat/events")
-	createMessage           = define[CreateMessageInput, MessageOutput]("createMessage", "POST", "/v1/chat/messages")
-	getMessage              = define[IDInput, MessageOutput]("getMessage", "GET", "/v1/chat/messages/{id}")
-	listMessages            = define[ListMessagesInput, ListMessagesOutput]("listMessages", "GET", "/v1/chat/messages")
-	updateMessage           = define[UpdateMessageInput, MessageOutput]("updateMessage", "PUT", "/v1/chat/messages/{id}")
-	createUser              = define[CreateUserInput, UserOutput]("createUser", "POST", "/v1/chat/users")
-	getUser                 = define[IDInput, UserOutput]("getUser", "GET", "/v1/chat/users/{id}")
-	getOrCreateUser         = define[GetOrCreateUserInput, GetOrCreateUserOutput]("getOrCreateUser", "POST", "/v1/chat/users/get-or-create")
-	getState                = define[StateInput, StateOutput]("getState", "GET", "/v1/chat/states/{type}/{id}/{name}")
-	setState                = define[SetStateInput, StateOutput]("setState", "POST", "/v1/chat/states/{type}/{id}/{name}")
-	callAction              = define[CallActionInput, CallActionOutput]("callAction", "POST", "/v1/chat/actions")
+	createConversation        = define[CreateConversationInput, ConversationOutput]("createConversation", "POST", "/v1/chat/conversations")
+	getConversation           = define[IDInput, ConversationOutput]("getConversation", "GET", "/v1/chat/conversations/{id}")
+	getOrCreateConversation   = define[GetOrCreateConversationInput, GetOrCreateConversationOutput]("getOrCreateConversation", "POST", "/v1/chat/conversations/get-or-create")
+	createEvent               = define[CreateEventInput, EventOutput]("createEvent", "POST", "/v1/chat/events")
+	getEvent                  = define[IDInput, EventOutput]("getEvent", "GET", "/v1/chat/events/{id}")
+	listEvents                = define[ListEventsInput, ListEventsOutput]("listEvents", "GET", "/v1/chat/events")
+	createMessage             = define[CreateMessageInput, MessageOutput]("createMessage", "POST", "/v1/chat/messages")
+	getMessage                = define[IDInput, MessageOutput]("getMessage", "GET", "/v1/chat/messages/{id}")
+	listMessages              = define[ListMessagesInput, ListMessagesOutput]("listMessages", "GET", "/v1/chat/messages")
+	updateMessage             = define[UpdateMessageInput, MessageOutput]("updateMessage", "PUT", "/v1/chat/messages/{id}")
+	createUser                = define[CreateUserInput, UserOutput]("createUser", "POST", "/v1/chat/users")
+	getUser                   = define[IDInput, UserOutput]("getUser", "GET", "/v1/chat/users/{id}")
+	getOrCreateUser           = define[GetOrCreateUserInput, GetOrCreateUserOutput]("getOrCreateUser", "POST", "/v1/chat/users/get-or-create")
+	getState                  = define[StateInput, StateOutput]("getState", "GET", "/v1/chat/states/{type}/{id}/{name}")
+	setState                  = define[SetStateInput, StateOutput]("setState", "POST", "/v1/chat/states/{type}/{id}/{name}")
+	listConversations         = define[ListConversationsInput, ListConversationsOutput]("listConversations", "GET", "/v1/chat/conversations")
+	updateConversation        = define[UpdateConversationInput, ConversationOutput]("updateConversation", "PUT", "/v1/chat/conversations/{id}")
+	deleteConversation        = define[IDInput, NoOutput]("deleteConversation", "DELETE", "/v1/chat/conversations/{id}")
+	listParticipants          = define[ListParticipantsInput, ListParticipantsOutput]("listParticipants", "GET", "/v1/chat/conversations/{id}/participants")
+	addParticipant            = define[AddParticipantInput, ParticipantOutput]("addParticipant", "POST", "/v1/chat/conversations/{id}/participants")
+	getParticipant            = define[ParticipantInput, ParticipantOutput]("getParticipant", "GET", "/v1/chat/conversations/{id}/participants/{userId}")
+	removeParticipant         = define[ParticipantInput, NoOutput]("removeParticipant", "DELETE", "/v1/chat/conversations/{id}/participants/{userId}")
+	listUsers                 = define[ListUsersInput, ListUsersOutput]("listUsers", "GET", "/v1/chat/users")
+	updateUser                = define[UpdateUserInput, UserOutput]("updateUser", "PUT", "/v1/chat/users/{id}")
+	deleteUser                = define[IDInput, NoOutput]("deleteUser", "DELETE", "/v1/chat/users/{id}")
+	getOrCreateMessage        = define[GetOrCreateMessageInput, GetOrCreateMessageOutput]("getOrCreateMessage", "POST", "/v1/chat/messages/get-or-create")
+	deleteMessage             = define[IDInput, NoOutput]("deleteMessage", "DELETE", "/v1/chat/messages/{id}")
+	importMessages            = define[ImportMessagesInput, ImportMessagesOutput]("importMessages", "POST", "/v1/chat/messages/import-messages")
+	initializeIncomingMessage = define[InitializeIncomingMessageInput, InitializeIncomingMessageOutput]("initializeIncomingMessage", "POST", "/v1/chat/initialize-incoming-message")
+	patchState                = define[PatchStateInput, StateOutput]("patchState", "PATCH", "/v1/chat/states/{type}/{id}/{name}")
+	getOrSetState             = define[SetStateInput, StateOutput]("getOrSetState", "POST", "/v1/chat/states/{type}/{id}/{name}/get-or-set")
+	setStateExpiry            = define[SetStateExpiryInput, StateOutput]("setStateExpiry", "POST", "/v1/chat/states/{type}/{id}/{name}/expiry")
+	cancelScheduledEvent      = define[IDInput, NoOutput]("cancelScheduledEvent", "DELETE", "/v1/chat/events/scheduled/{id}")
+	listTagValues             = define[ListTagValuesInput, ListTagValuesOutput]("listTagValues", "GET", "/v1/chat/tags/{key}/values")
+	trackAnalytics            = define[TrackAnalyticsInput, NoOutput]("trackAnalytics", "POST", "/v1/chat/analytics")
+	configureIntegration      = define[ConfigureIntegrationInput, NoOutput]("configureIntegration", "POST", "/v1/chat/integrations/configure")
+	callAction                = define[CallActionInput, CallActionOutput]("callAction", "POST", "/v1/chat/actions")
 )
 
 // Operations lists the table in the order of the paths.
 func Operations() []*Operation {
 	return []*Operation{
 		callAction.Operation,
-		createConversation.Operation, getOrCreateConversation.Operation, getConversation.Operation,
-		createEvent.Operation, listEvents.Operation, getEvent.Operation,
-		createMessage.Operation, listMessages.Operation, getMessage.Operation, updateMessage.Operation,
-		getState.Operation, setState.Operation,
-		createUser.Operation, getOrCreateUser.Operation, getUser.Operation,
+		createConversation.Operation, getOrCreateConversation.Operation, listConversations.Operation,
+		getConversation.Operation, updateConversation.Operation, deleteConversation.Operation,
+		addParticipant.Operation, listParticipants.Operation, getParticipant.Operation, removeParticipant.Operation,
+		createEvent.Operation, listEvents.Operation, getEvent.Operation, cancelScheduledEvent.Operation,
+		configureIntegration.Operation,
+		createMessage.Operation, getOrCreateMessage.Operation, importMessages.Operation, listMessages.Operation,
+		getMessage.Operation, updateMessage.Operation, deleteMessage.Operation, initializeIncomingMessage.Operation,
+		getState.Operation, setState.Operation, patchState.Operation, getOrSetState.Operation, setStateExpiry.Operation,
+		listTagValues.Operation, trackAnalytics.Operation,
+		createUser.Operation, getOrCreateUser.Operation, listUsers.Operation,
+		getUser.Operation, updateUser.Operation, deleteUser.Operation,
 	}
 }
 
