@@ -20,6 +20,7 @@ type partition struct {
 	mu      sync.Mutex
 	lanes   map[broker.Lane]*lane
 	keyless map[bell]broker.Doorbell // by what runs now
+	alone   map[string]chan struct{} // by keyless delivery at work; closed at its end
 }
 
 // bell names a doorbell.
@@ -110,7 +111,35 @@ func (p *partition) keylessOnce(name bell) error {
 	if err != nil {
 		return err
 	}
+	if e, err := message.Event(); err == nil {
+		defer p.occupy(e.ID())()
+	}
 	return p.deliver(message, &attempts{bucket: p.cursors, message: message})
+}
+
+// occupy waits until no other copy of a delivery is at work, and returns what
+// lets the next one begin. A platform may send again what waits in the queue
+// for longer than NATS remembers ids; equal ids are in the same partition.
+func (p *partition) occupy(delivery string) (release func()) {
+	mine := make(chan struct{})
+	for {
+		p.mu.Lock()
+		busy, taken := p.alone[delivery]
+		if !taken {
+			p.alone[delivery] = mine
+		}
+		p.mu.Unlock()
+		if !taken {
+			break
+		}
+		<-busy
+	}
+	return func() {
+		p.mu.Lock()
+		delete(p.alone, delivery)
+		p.mu.Unlock()
+		close(mine)
+	}
 }
 
 // persist repeats do until it succeeds, and reports false when the partition

@@ -265,6 +265,45 @@ func TestDeliveryThatWasHandledRunsNoSecondTime(t *testing.T) {
 	}
 }
 
+// A platform that was not answered sends again, maybe after the stream has
+// forgotten the id, and while no worker has come to the first copy yet.
+func TestCopiesOfADeliveryThatWaitTogetherRunOnce(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, 2)
+	began, release := make(chan run, 9), make(chan struct{})
+	w.webhook = func(ctx context.Context, _ handlers.WebhookProps[config], r run) error {
+		began <- r
+		select {
+		case <-release:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	w.install("/api")
+	for _, key := range []string{"k", ""} {
+		w.enqueue(broker.Webhooks, key, 0, key)
+		if key == "" { // a lane is serial anyway
+			w.enqueue(broker.Commands, key, 0, key)
+		}
+	}
+	w.start("a")
+	for range 2 {
+		receive(w, "a run", began)
+	}
+	select {
+	case r := <-began:
+		t.Errorf("%+v began beside its copy", r)
+	case <-time.After(300 * time.Millisecond):
+	}
+	close(release)
+	w.enqueue(broker.Webhooks, "last", 0, "last")
+	w.await("the end", func() bool { return w.handled("k", 0) && w.handled("", 0) && w.handled("last", 0) })
+	if diff := cmp.Diff(map[string][]int{"k": {0}, "": {0}, "last": {0}}, w.steps()); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestHandledTellsHowItEnded(t *testing.T) {
 	t.Parallel()
 	w := newTown(t, 1)

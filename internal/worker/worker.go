@@ -82,7 +82,7 @@ func (w *Worker) own(ctx context.Context, number int) {
 	defer cut(nil)
 	p := &partition{
 		Worker: w, taking: ctx, running: running,
-		lanes: map[broker.Lane]*lane{}, keyless: map[bell]broker.Doorbell{},
+		lanes: map[broker.Lane]*lane{}, keyless: map[bell]broker.Doorbell{}, alone: map[string]chan struct{}{},
 	}
 	for _, queue := range broker.Queues {
 		p.pulls.Go(func() { w.Broker.Doorbells(ctx, queue, number, p.ring) })
