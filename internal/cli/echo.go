@@ -77,14 +77,14 @@ func echo(ctx context.Context, b *broker.Broker, api string, bot devBot) error {
 			Tags: answerTags(got.Message.Tags),
 		})
 		if refused, ok := errors.AsType[*client.Error](err); ok && refused.Type.Status() < 500 && refused.Type != client.RateLimited {
-			return nil //nolint:nilerr // it would be refused again
+			return nil // it would be refused again
 		}
 		return err
 	})
-	if ctx.Err() != nil {
-		return nil
+	if ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil
 }
 
 // answerTags keeps an answer in the thread of what it answers.
