@@ -134,6 +134,7 @@ func TestDefinitionTellsEverything(t *testing.T) {
 		client.DefineState[sum]("whole"), client.DefineConversationState[sum]("talk"), client.DefineUserState[sum]("person"),
 	}
 	i.UserTags = []string{"acmeId"}
+	i.Channels["hall"] = handlers.Channel[config]{Title: "Hall", ConversationTags: []string{"hallId"}, MessageTags: []string{"noteId"}}
 	i.Secrets = map[string]handlers.SecretInfo{"CLIENT_ID": {Description: "Of the OAuth application.", Optional: true}}
 	i.Identifier = &handlers.Identifier{Extract: func(*events.Request, handlers.SecretLookup) (string, error) { return "", nil }}
 	i.Answers = &handlers.Answers{Awaited: func(*events.Request) bool { return true }, Within: 3 * time.Second}
@@ -143,6 +144,13 @@ func TestDefinitionTellsEverything(t *testing.T) {
 	}
 	schema := json.RawMessage(`{"type":"object","properties":{"sum":{"type":"integer"}},"required":["sum"]}`)
 	want := got // the members that other tests look at
+	want.Channels = map[string]handlers.ChannelDefinition{
+		"room": got.Channels["room"],
+		"hall": {
+			Title: "Hall", ConversationTags: []string{"hallId"}, MessageTags: []string{"noteId"},
+			Messages: map[string]json.RawMessage{},
+		},
+	}
 	want.Name, want.Version = "acme", "1.0.0"
 	want.Title, want.Description, want.Icon, want.Readme = "Acme", "All of it.", "<svg/>", "# Acme"
 	want.States = map[string]handlers.StateDefinition{
