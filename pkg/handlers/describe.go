@@ -76,7 +76,7 @@ func (i Integration[C]) Definition() (Definition, error) {
 }
 
 func (d *describer) faultf(format string, args ...any) {
-	d.faults = append(d.faults, fmt.Errorf(d.Name+": "+format, args...))
+	d.faults = append(d.faults, fmt.Errorf("%s: %w", d.Name, fmt.Errorf(format, args...)))
 }
 
 func (d *describer) member(kind, name string, err error) {

@@ -83,6 +83,9 @@ func TestDefinitionNamesWhatIsWrong(t *testing.T) {
 		spoil func(*integration)
 		want  []string
 	}{
+		"a name with a percent sign": {func(i *integration) {
+			i.Name = "100%done"
+		}, []string{`100%done: integration name "100%done"`}},
 		"a state's name": {func(i *integration) {
 			i.States = []client.DeclaredState{client.DefineUserState[sum]("Total-Sum")}
 		}, []string{`state "Total-Sum"`, "camelCase"}},
