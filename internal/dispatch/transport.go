@@ -3,7 +3,6 @@ package dispatch
 import (
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"regexp"
 	"sync/atomic"
@@ -38,8 +37,9 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 		t.unanswered.Add(1)
 	}
 	started := time.Now()
-	response, err := next.RoundTrip(request)
-	if changes && (err == nil || neverSent(err)) {
+	passage := &passage{}
+	response, err := next.RoundTrip(passage.follow(request))
+	if changes && (err == nil || passage.neverSent()) {
 		t.unanswered.Add(-1)
 	}
 	entry := t.logger.WithFields(logrus.Fields{
@@ -55,12 +55,6 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 		decides: changes && response.StatusCode < http.StatusBadRequest,
 	}
 	return response, nil
-}
-
-// neverSent tells an error that came before there was a connection.
-func neverSent(err error) bool {
-	fault, ok := errors.AsType[*net.OpError](err)
-	return ok && fault.Op == "dial"
 }
 
 // answer is the body of an answer. One that breaks off leaves open what the

@@ -86,6 +86,11 @@ func TestOnlyARequestWithoutAnswerIsAmbiguous(t *testing.T) {
 			_ = ln.Close()
 			return send(ctx, c, http.MethodPost, "http://"+ln.Addr().String())
 		}, false},
+		"certificate that nobody knows": {nil, func(ctx context.Context, c *http.Client, _ string) error {
+			server := httptest.NewTLSServer(http.NotFoundHandler())
+			defer server.Close()
+			return send(ctx, c, http.MethodPost, server.URL)
+		}, false},
 		"panic while a request is out": {[]fake.Rule{{AfterAccept: true}}, func(ctx context.Context, c *http.Client, url string) error {
 			panic(send(ctx, c, http.MethodPost, url))
 		}, true},
@@ -104,6 +109,44 @@ func TestOnlyARequestWithoutAnswerIsAmbiguous(t *testing.T) {
 			result := b.Run(t.Context(), target(), job(events.MessageCreated, outgoing))
 			if result.Err == nil || result.Ambiguous != c.want {
 				t.Fatalf("ambiguous %v, want %v: %v", result.Ambiguous, c.want, result.Err)
+			}
+		})
+	}
+}
+
+// net/http repeats by itself what carries an idempotency key.
+func TestNothingIsSentTwiceUnasked(t *testing.T) {
+	t.Parallel()
+	for name, body := range map[string]string{"with a body": "hello", "without": ""} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := fake.New()
+			f.Mount("/api", http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+			server := httptest.NewServer(f)
+			t.Cleanup(server.Close)
+			b := newBench(t)
+			b.do = func(ctx context.Context, p handlers.Props[config]) error {
+				for _, path := range []string{"/api/first", "/api/second"} { // the second over a used connection
+					request, err := http.NewRequestWithContext(ctx, http.MethodPost, server.URL+path, strings.NewReader(body))
+					if err != nil {
+						return err
+					}
+					request.Header.Set("Idempotency-Key", p.Delivery.ID)
+					response, err := p.HTTP.Do(request)
+					if err != nil {
+						return err
+					}
+					_ = response.Body.Close()
+				}
+				return nil
+			}
+			if err := f.Script(fake.Rule{Path: "/api/second", AfterAccept: true}); err != nil {
+				t.Fatal(err)
+			}
+			result := b.Run(t.Context(), target(), job(events.MessageCreated, outgoing))
+			requests := f.Requests()
+			if len(requests) != 2 || requests[1].Body != body || !result.Ambiguous {
+				t.Errorf("the platform got %d requests, want 2; ambiguous %v: %v", len(requests), result.Ambiguous, result.Err)
 			}
 		})
 	}
