@@ -19,7 +19,9 @@ func TestAKilledWorkerLosesNothing(t *testing.T) {
 	l := a.write()
 	a.untilHeard(60)
 	a.processes["worker1"].kill()
+	killed := time.Now()
 	a.settle(l).wantExact(t)
+	t.Logf("settled %s after the kill", time.Since(killed).Round(time.Millisecond))
 	a.wantAlive("worker1")
 }
 

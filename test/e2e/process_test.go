@@ -39,7 +39,7 @@ func start(t *testing.T, r run) *process {
 	if p.cmd.Dir == "" {
 		p.cmd.Dir = t.TempDir()
 	}
-	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + p.cmd.Dir, "DEMO_TOKEN=" + token}, r.env...)
+	p.cmd.Env = environment(r.env)
 	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -59,6 +59,12 @@ func start(t *testing.T, r run) *process {
 		}
 	})
 	return p
+}
+
+// environment is what a process sees: nothing of the machine's own settings.
+// With the race detector a process would wait for a second before it exits.
+func environment(own []string) []string {
+	return append([]string{"PATH=" + os.Getenv("PATH"), "DEMO_TOKEN=" + token, "GORACE=atexit_sleep_ms=0"}, own...)
 }
 
 // signal sends a signal.
@@ -104,7 +110,7 @@ func finish(t *testing.T, r run) (status int, stdout, stderr string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), r.binary, r.args...)
 	cmd.Dir = r.dir
-	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "DEMO_TOKEN=" + token}, r.env...)
+	cmd.Env = environment(r.env)
 	var out, complaints bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaints
 	err := cmd.Run()
