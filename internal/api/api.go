@@ -28,7 +28,7 @@ const MaxBody = 1 << 20
 // retryAfter is what a caller that is turned away is told to wait, in seconds.
 const retryAfter = "1"
 
-// Config is what the API works with; every field is required.
+// Config is what the API works with; fields are required unless they say so.
 type Config struct {
 	Backend   client.Backend   // carries the operations out
 	Directory *store.Directory // knows the bots and their tokens
@@ -36,6 +36,7 @@ type Config struct {
 	// requests are turned away before anything is done.
 	Connected func() bool
 	Logger    *logrus.Logger
+	Admin     *Admin // may be nil: then there are no admin routes
 }
 
 type api struct{ Config }
@@ -55,6 +56,9 @@ func New(config Config) http.Handler {
 	mux := http.NewServeMux()
 	for pattern, methods := range byPath {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { a.route(w, r, methods) })
+	}
+	if config.Admin != nil {
+		mux.HandleFunc("/v1/admin/bots/{id}", a.bot)
 	}
 	mux.HandleFunc("/", a.unknownPath)
 	return a.recovered(func(w http.ResponseWriter, r *http.Request) {

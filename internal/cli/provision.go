@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/towpath/towpath/internal/api"
 	"github.com/towpath/towpath/internal/broker"
 	"github.com/towpath/towpath/internal/config"
 	"github.com/towpath/towpath/internal/ops"
@@ -90,12 +91,5 @@ func apply(ctx context.Context, s *store.Store, registry *handlers.Registry, fil
 			ConfigurationType: i.ConfigurationType, Configuration: i.Configuration, Disabled: i.Disabled,
 		})
 	}
-	return s.Apply(ctx, desired, func(spec store.InstallationSpec) error {
-		integration, _, err := registry.Find(spec.Integration)
-		if err != nil {
-			return err
-		}
-		_, err = integration.ConfigureAs(spec.ConfigurationType, spec.Configuration)
-		return err
-	})
+	return s.Apply(ctx, desired, (&api.Admin{Store: s, Registry: registry}).Check)
 }

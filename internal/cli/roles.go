@@ -70,6 +70,7 @@ func (n *node) runAPI(ctx context.Context, listener net.Listener) {
 		}
 		handler.set(api.New(api.Config{
 			Backend: opened, Directory: n.directory, Connected: n.broker.Connected, Logger: n.logger,
+			Admin: &api.Admin{Store: opened, Registry: n.registry},
 		}))
 		return nil
 	})

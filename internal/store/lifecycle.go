@@ -109,3 +109,11 @@ func (s *Store) ask(ctx context.Context, i Installation) error {
 	}
 	return s.enqueue(ctx, i)
 }
+
+// Spec returns the installation as it was wanted.
+func (i Installation) Spec() InstallationSpec {
+	return InstallationSpec{
+		Bot: i.BotID, Integration: i.Integration, Alias: i.Alias, WebhookID: i.WebhookID,
+		ConfigurationType: i.ConfigurationType, Configuration: i.Configuration, Disabled: i.Disabled,
+	}
+}

@@ -1,0 +1,162 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+
+	"github.com/towpath/towpath/internal/api"
+	"github.com/towpath/towpath/internal/store"
+)
+
+type installationsCommand struct {
+	List     listInstallations    `cmd:"" default:"withargs" help:"List the installations, their webhook URLs and their status."`
+	Install  installCommand       `cmd:"" help:"Put an integration into a bot, or change its configuration."`
+	Disable  disableCommand       `cmd:"" help:"Stop an installation; what waits for it waits."`
+	Enable   enableCommand        `cmd:"" help:"Let a disabled installation go on."`
+	Register registerAgainCommand `cmd:"" help:"Register an installation again, such as after the platform was mended."`
+	Remove   removeCommand        `cmd:"" help:"Take an installation out of its bot."`
+}
+
+type listInstallations struct {
+	systemFlags
+	JSON bool `name:"json" help:"One JSON object a line."`
+}
+
+// shown is an installation without its configuration, which holds secrets.
+type shown struct {
+	Bot         string       `json:"bot"`
+	Alias       string       `json:"alias"`
+	Integration string       `json:"integration"`
+	WebhookID   string       `json:"webhookId"`
+	WebhookURL  string       `json:"webhookUrl"`
+	Status      store.Status `json:"status"`
+	Reason      string       `json:"reason,omitempty"`
+	Disabled    bool         `json:"disabled,omitempty"`
+}
+
+// Run lists the installations.
+func (c *listInstallations) Run(ctx context.Context, p *program) error {
+	s, err := c.connect(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	installed, err := s.store.Installations(ctx)
+	if err != nil {
+		return err
+	}
+	table := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+	if !c.JSON {
+		fmt.Fprintln(table, "BOT\tALIAS\tINTEGRATION\tSTATUS\tWEBHOOK URL")
+	}
+	for _, i := range installed {
+		row := shown{i.BotID, i.Alias, i.Integration, i.WebhookID, i.WebhookURL, i.Status, i.StatusReason, i.Disabled}
+		if c.JSON {
+			if err := json.NewEncoder(p.stdout).Encode(row); err != nil {
+				return err
+			}
+			continue
+		}
+		status := string(row.Status)
+		if row.Disabled {
+			status = "disabled"
+		}
+		if row.Reason != "" {
+			status += ": " + row.Reason
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", row.Bot, row.Alias, row.Integration, status, row.WebhookURL)
+	}
+	return table.Flush()
+}
+
+// installationArgs name an installation.
+type installationArgs struct {
+	systemFlags
+	Bot   string `arg:"" help:"The bot's id."`
+	Alias string `arg:"" help:"The installation's alias."`
+}
+
+type (
+	installCommand struct {
+		systemFlags
+		Bot           string `arg:"" help:"The bot's id."`
+		Integration   string `arg:"" help:"Which integration."`
+		Alias         string `help:"The installation's name within its bot; the integration's when left out."`
+		WebhookID     string `name:"webhook-id" help:"The last part of its webhook URL; generated when left out."`
+		Type          string `help:"Which of the integration's configurations."`
+		Configuration string `default:"-" help:"A file with the configuration as JSON; - reads it from the standard input, so that secrets stay out of the shell's history."`
+	}
+	disableCommand       struct{ installationArgs }
+	enableCommand        struct{ installationArgs }
+	registerAgainCommand struct{ installationArgs }
+	removeCommand        struct{ installationArgs }
+)
+
+// Run installs.
+func (c *installCommand) Run(ctx context.Context, p *program) error {
+	var configuration []byte
+	var err error
+	if c.Configuration == "-" {
+		configuration, err = io.ReadAll(io.LimitReader(os.Stdin, 1<<20))
+	} else {
+		configuration, err = os.ReadFile(c.Configuration)
+	}
+	if err != nil {
+		return fmt.Errorf("read configuration: %w", err)
+	}
+	if !json.Valid(configuration) {
+		return fmt.Errorf("the configuration is not JSON; give it as a file with --configuration, or on the standard input")
+	}
+	if c.Alias == "" {
+		c.Alias = c.Integration
+	}
+	return c.change(ctx, p, func(s *store.Store) (store.Installation, error) {
+		return s.Install(ctx, store.InstallationSpec{
+			Bot: c.Bot, Integration: c.Integration, Alias: c.Alias, WebhookID: c.WebhookID,
+			ConfigurationType: c.Type, Configuration: configuration,
+		}, (&api.Admin{Store: s, Registry: p.registry}).Check)
+	})
+}
+
+// Run disables.
+func (c *disableCommand) Run(ctx context.Context, p *program) error {
+	return c.change(ctx, p, func(s *store.Store) (store.Installation, error) { return s.SetDisabled(ctx, c.Bot, c.Alias, true) })
+}
+
+// Run enables.
+func (c *enableCommand) Run(ctx context.Context, p *program) error {
+	return c.change(ctx, p, func(s *store.Store) (store.Installation, error) { return s.SetDisabled(ctx, c.Bot, c.Alias, false) })
+}
+
+// Run asks for another registration.
+func (c *registerAgainCommand) Run(ctx context.Context, p *program) error {
+	return c.change(ctx, p, func(s *store.Store) (store.Installation, error) { return s.Reregister(ctx, c.Bot, c.Alias) })
+}
+
+// Run removes.
+func (c *removeCommand) Run(ctx context.Context, p *program) error {
+	return c.change(ctx, p, func(s *store.Store) (store.Installation, error) { return s.Remove(ctx, c.Bot, c.Alias) })
+}
+
+// change carries a change out and says what stands then.
+func (f systemFlags) change(ctx context.Context, p *program, do func(*store.Store) (store.Installation, error)) error {
+	s, err := f.connect(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	i, err := do(s.store)
+	if err != nil {
+		return err
+	}
+	status := string(i.Status)
+	if i.Disabled {
+		status += ", disabled"
+	}
+	_, err = fmt.Fprintf(p.stdout, "%s of bot %s: %s, webhooks at %s\n", i.Alias, i.BotID, status, i.WebhookURL)
+	return err
+}
