@@ -71,12 +71,17 @@ func Connect(config Config) (*Broker, error) {
 			}
 		}),
 		nats.ReconnectHandler(func(c *nats.Conn) { b.logger.WithField("server", c.ConnectedAddr()).Info("NATS connection is back") }),
-		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
+		nats.ErrorHandler(func(c *nats.Conn, sub *nats.Subscription, err error) {
 			entry := b.logger.WithError(err)
 			if sub != nil {
 				entry = entry.WithField("subject", sub.Subject)
 			}
-			entry.Warn("NATS reports an error")
+			// While NATS is away, all that follows from that is no news.
+			level := logrus.WarnLevel
+			if !c.IsConnected() {
+				level = logrus.DebugLevel
+			}
+			entry.Log(level, "NATS reports an error")
 		}),
 	}
 	if config.InProcess != nil {

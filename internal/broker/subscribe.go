@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/sirupsen/logrus"
 )
 
 // Subscription is one bot's durable reading of its events.
@@ -148,6 +150,7 @@ func (r *reader) serve(ctx context.Context, lane string) {
 		m := r.lanes[lane][0]
 		r.lanes[lane] = r.lanes[lane][1:]
 		r.mu.Unlock()
+		level := logrus.WarnLevel // for the first failure; the others say nothing new
 		for delay := commitEvery; ; delay = min(2*delay, 10*time.Second) {
 			err := r.handle(ctx, m)
 			if err == nil {
@@ -156,7 +159,8 @@ func (r *reader) serve(ctx context.Context, lane string) {
 			if ctx.Err() != nil {
 				return
 			}
-			r.broker.logger.WithError(err).WithField("seq", m.Seq).Warn("the bot failed at an event, it comes again")
+			r.broker.logger.WithError(err).WithField("seq", m.Seq).Log(level, "the bot failed at an event, it comes again")
+			level = logrus.DebugLevel
 			pause(ctx, delay)
 		}
 		r.land(m.Seq)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -43,6 +44,7 @@ const retryAfter = "5" // seconds
 type ingest struct {
 	Config
 	outcomes *prometheus.CounterVec
+	refusing atomic.Bool // webhooks that it should store
 }
 
 // New returns the handler of the webhook listener.
@@ -89,7 +91,8 @@ func (in *ingest) serve(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case errors.As(err, &refused):
 		outcome = refused.reason
-		entry.WithField("status", refused.status).WithField("reason", refused.reason).WithError(refused.cause).Info("webhook refused")
+		entry.WithField("status", refused.status).WithField("reason", refused.reason).WithError(refused.cause).
+			Log(in.levelOf(refused), "webhook refused")
 		if refused.status == http.StatusServiceUnavailable {
 			w.Header().Set("Retry-After", retryAfter)
 		}
@@ -102,7 +105,23 @@ func (in *ingest) serve(w http.ResponseWriter, r *http.Request) {
 	default:
 		w.WriteHeader(http.StatusOK)
 	}
+	if outcome == "accepted" && in.refusing.CompareAndSwap(true, false) {
+		in.Logger.Info("webhooks are stored again")
+	}
 	in.outcomes.WithLabelValues(integration, outcome).Inc()
+}
+
+// levelOf keeps an outage to one line: that webhooks cannot be stored is news
+// once, whoever sends them.
+func (in *ingest) levelOf(r *refusal) logrus.Level {
+	switch {
+	case r.status != http.StatusServiceUnavailable:
+		return logrus.InfoLevel
+	case in.refusing.CompareAndSwap(false, true):
+		return logrus.WarnLevel
+	default:
+		return logrus.DebugLevel
+	}
 }
 
 // write sends what an integration answers. A handshake echoes what the sender

@@ -33,7 +33,7 @@ func declare[T any](typ StateType, name string) declared[T] {
 	return declared[T]{name: name, typ: typ, schema: schema}
 }
 
-// StateName is the state's name, unique among those of its type.
+// StateName is the state's name, unique within its integration.
 func (d declared[T]) StateName() string { return d.name }
 
 // StateType says whose state it is.
