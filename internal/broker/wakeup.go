@@ -128,7 +128,12 @@ func (b *Broker) dueWakeups(ctx context.Context, handle func(context.Context, Me
 		if err != nil {
 			return mapError(err)
 		}
-		if err := b.wake(ctx, due, handle); err != nil && ctx.Err() == nil {
+		err = b.wake(ctx, due, handle)
+		if ctx.Err() != nil && err != nil {
+			_ = due.Nak() // another worker goes on at once
+			continue
+		}
+		if err != nil {
 			b.logger.WithError(err).WithField("subject", due.Subject()).Warn("cannot handle what is due, it comes again")
 			_ = due.NakWithDelay(time.Second)
 		}

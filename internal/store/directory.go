@@ -31,6 +31,7 @@ type Directory struct {
 	installations map[string]Installation    // by key, leaving ones too
 	byWebhook     map[string]Installation    // those that take work
 	byAlias       map[[2]string]Installation // likewise
+	byIdentifier  map[[2]string]Installation // likewise, by integration and identifier
 }
 
 // NewDirectory returns a Directory that knows nothing until Run.
@@ -118,15 +119,19 @@ func (d *Directory) setBots(bots map[string]Bot) {
 }
 
 func (d *Directory) setInstallations(installations map[string]Installation) {
-	byWebhook, byAlias := map[string]Installation{}, map[[2]string]Installation{}
+	byWebhook, byAlias, byIdentifier := map[string]Installation{}, map[[2]string]Installation{}, map[[2]string]Installation{}
 	for _, i := range installations {
-		if !i.Leaving() {
-			byWebhook[i.WebhookID], byAlias[[2]string{i.BotID, i.Alias}] = i, i
+		if i.Leaving() {
+			continue
+		}
+		byWebhook[i.WebhookID], byAlias[[2]string{i.BotID, i.Alias}] = i, i
+		if i.Identifier != "" {
+			byIdentifier[[2]string{i.Integration, i.Identifier}] = i
 		}
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.installations, d.byWebhook, d.byAlias = maps.Clone(installations), byWebhook, byAlias
+	d.installations, d.byWebhook, d.byAlias, d.byIdentifier = maps.Clone(installations), byWebhook, byAlias, byIdentifier
 }
 
 // Ready tells whether the Directory has learned all there is, once.
@@ -149,6 +154,15 @@ func (d *Directory) ByAlias(bot, alias string) (Installation, bool) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	found, ok := d.byAlias[[2]string{bot, alias}]
+	return found, ok
+}
+
+// ByIdentifier returns the installation that a platform calls so in requests to
+// the integration's global webhook, unless it is leaving.
+func (d *Directory) ByIdentifier(integration, identifier string) (Installation, bool) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	found, ok := d.byIdentifier[[2]string{integration, identifier}]
 	return found, ok
 }
 

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
@@ -11,10 +12,6 @@ import (
 	"github.com/towpath/towpath/pkg/client"
 )
 
-// statusPending is the status of every event: whether a bot has processed it,
-// the bot knows.
-const statusPending = "pending"
-
 // clockSkew is how far the clocks of NATS's servers may be apart.
 const clockSkew = 10 * time.Second
 
@@ -22,6 +19,9 @@ const clockSkew = 10 * time.Second
 type storedEvent struct {
 	Alias string       `json:"alias"`
 	Event client.Event `json:"event"`
+	// Seq is of the stream message that tells of it, 0 until then. Events of
+	// one delivery have one time and are listed by it.
+	Seq uint64 `json:"seq,omitempty"`
 }
 
 func (s *Store) createEvent(ctx context.Context, call client.Call, in *client.CreateEventInput) (*client.EventOutput, error) {
@@ -32,6 +32,9 @@ func (s *Store) createEvent(ctx context.Context, call client.Call, in *client.Cr
 		return nil, err
 	}
 	if err := checkObject("payload", in.Payload); err != nil {
+		return nil, err
+	}
+	if err := checkSchedule(in.Schedule); err != nil {
 		return nil, err
 	}
 	if err := s.checkReferences(ctx, call.Caller, in); err != nil {
@@ -47,29 +50,49 @@ func (s *Store) createEvent(ctx context.Context, call client.Call, in *client.Cr
 	}
 	made := storedEvent{Alias: call.Caller.Alias, Event: client.Event{
 		ID: identified.ID, CreatedAt: identified.At, Type: call.Caller.Alias + ":" + in.Type, Payload: in.Payload,
-		ConversationID: in.ConversationID, UserID: in.UserID, MessageID: in.MessageID, Status: statusPending,
+		ConversationID: in.ConversationID, UserID: in.UserID, MessageID: in.MessageID, Status: client.EventPending,
 	}}
-	e, err := s.cloudEvent(call, identified.ID, made.Event.Type, in.ConversationID, made.Event)
-	if err != nil {
-		return nil, err
+	if in.Schedule != (client.Schedule{}) {
+		made.Event.Status = client.EventScheduled
+		made, err = s.planEvent(ctx, call, made, dueAt(in.Schedule, identified.At))
+		return &client.EventOutput{Event: made.Event}, err
 	}
-	c := commit{bucket: s.events, record: key, value: made, restore: func(message broker.Message) (any, error) {
-		stored, err := decode[client.Event](message)
-		return storedEvent{Alias: made.Alias, Event: stored}, err
-	}}
+	claim := ""
 	if identified.Again {
-		c.claim = broker.Key(call.Caller.BotID, identified.ID, "begun")
+		claim = eventClaim(call.Caller.BotID, identified.ID)
 	}
-	s.throughEvents(&c, call.Caller, in.Type, e)
-	if err := c.run(ctx, s.broker); err != nil {
-		return nil, err
+	made, err = s.commitEvent(ctx, call, made, claim)
+	return &client.EventOutput{Event: made.Event}, err
+}
+
+func eventClaim(bot, id string) string { return broker.Key(bot, id, "begun") }
+
+// commitEvent tells the bot of an event.
+func (s *Store) commitEvent(ctx context.Context, call client.Call, made storedEvent, claim string) (storedEvent, error) {
+	e, err := s.cloudEvent(call, made.Event.ID, made.Event.Type, made.Event.ConversationID, made.Event)
+	if err != nil {
+		return made, err
 	}
-	stored, _, err := load[storedEvent](ctx, s.events, key)
-	return &client.EventOutput{Event: stored.Event}, err
+	c := commit[storedEvent]{
+		bucket: s.events, record: broker.Key(call.Caller.BotID, made.Event.ID), value: made, claim: claim,
+		restore: func(message broker.Message) (storedEvent, error) {
+			stored, err := decode[client.Event](message)
+			return storedEvent{Alias: made.Alias, Event: stored}, err
+		},
+		stamp: func(stored *storedEvent, seq uint64) bool {
+			isNew := stored.Seq == 0
+			if isNew {
+				stored.Seq = seq
+			}
+			return isNew
+		},
+	}
+	throughEvents(s, &c, call.Caller, strings.TrimPrefix(made.Event.Type, made.Alias+":"), e)
+	return c.run(ctx, s.broker)
 }
 
 // throughEvents commits by a message in the stream that bots read.
-func (s *Store) throughEvents(c *commit, caller client.Caller, typ string, e event.Event) {
+func throughEvents[T any](s *Store, c *commit[T], caller client.Caller, typ string, e event.Event) {
 	c.publish = func(ctx context.Context) (broker.Receipt, error) {
 		return s.broker.PublishEvent(ctx, caller.BotID, caller.Alias, typ, e)
 	}
@@ -102,7 +125,7 @@ func (s *Store) checkReferences(ctx context.Context, caller client.Caller, in *c
 		}
 	}
 	if in.MessageID != "" {
-		if _, err := s.message(ctx, caller, in.MessageID); err != nil {
+		if _, _, err := s.message(ctx, caller, in.MessageID); err != nil {
 			return missing("message", in.MessageID, err)
 		}
 	}
@@ -115,4 +138,76 @@ func (s *Store) getEvent(ctx context.Context, call client.Call, in *client.IDInp
 		return nil, client.NotFound("Event", in.ID)
 	}
 	return &client.EventOutput{Event: found.Event}, err
+}
+
+// maxReason is how long the reason of a failure may be, in characters.
+const maxReason = 2000
+
+// SetEventStatus writes down what a bot did with an event: processed, ignored
+// or failed, for a reason. What failed may still be processed; what is
+// processed or ignored stays so. An event that has no record, such as that of a
+// message, is [client.ErrNotFound].
+func (s *Store) SetEventStatus(ctx context.Context, bot, id string, status client.EventStatus, reason string) error {
+	if status != client.EventProcessed && status != client.EventIgnored && status != client.EventFailed {
+		return client.NewError(client.InvalidPayload, "a bot does not set an event's status to %q", status)
+	}
+	_, err := change(ctx, s.events, broker.Key(bot, id), func(stored *storedEvent) (bool, error) {
+		e := &stored.Event
+		if e.Status != client.EventPending && e.Status != client.EventFailed {
+			return false, nil
+		}
+		e.Status, e.FailureReason = status, nil
+		if status == client.EventFailed {
+			cut := []rune(reason)
+			cut = cut[:min(len(cut), maxReason)]
+			reason := string(cut)
+			e.FailureReason = &reason
+		}
+		return true, nil
+	})
+	if errors.Is(err, broker.ErrNoKey) {
+		return client.NotFound("Event", id)
+	}
+	return err
+}
+
+// Reporting makes a handler for [broker.Broker.Subscribe] out of one that says
+// what it did with an event: processed, ignored, or nothing. An error makes the
+// event failed, with the error's text as the reason, and it comes again.
+func (s *Store) Reporting(bot string, handle func(context.Context, broker.Message) (client.EventStatus, error)) func(context.Context, broker.Message) error {
+	return func(ctx context.Context, message broker.Message) error {
+		status, failure := handle(ctx, message)
+		reason := ""
+		if failure != nil {
+			status, reason = client.EventFailed, failure.Error()
+		}
+		e, err := message.Event()
+		if status == "" || err != nil || ctx.Err() != nil {
+			return failure
+		}
+		if err := s.SetEventStatus(ctx, bot, e.ID(), status, reason); err != nil && !errors.Is(err, client.ErrNotFound) {
+			return errors.Join(failure, err)
+		}
+		return failure
+	}
+}
+
+func (s *Store) listEvents(ctx context.Context, call client.Call, in *client.ListEventsInput) (*client.ListEventsOutput, error) {
+	bot := call.Caller.BotID
+	place := func(e storedEvent) position {
+		return position{At: e.Event.CreatedAt.UnixMilli(), Seq: e.Seq, ID: e.Event.ID}
+	}
+	page, err := byTime(ctx, s.events, bot, broker.Key(bot)+".*", in.NextToken, place, func(e storedEvent) (bool, error) {
+		return !hidden(call.Caller, e.Alias) && matches(in.Type, e.Event.Type) &&
+			matches(in.ConversationID, e.Event.ConversationID) && matches(in.UserID, e.Event.UserID) &&
+			matches(in.MessageID, e.Event.MessageID) && matches(in.Status, e.Event.Status), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := &client.ListEventsOutput{Events: make([]client.Event, 0, len(page.items)), Meta: client.Meta{NextToken: page.next}}
+	for _, e := range page.items {
+		out.Events = append(out.Events, e.Event)
+	}
+	return out, nil
 }

@@ -56,6 +56,13 @@ type Installation struct {
 	RequestedAt time.Time `json:"requestedAt"`
 	CreatedAt   time.Time `json:"createdAt"`
 	UpdatedAt   time.Time `json:"updatedAt"`
+	// Identifier is what its platform calls it in requests to the
+	// integration's global webhook.
+	Identifier string `json:"identifier,omitempty"`
+	// RegisterEvery is how often it is registered again, "weekly", and
+	// RegisterNext when that is next.
+	RegisterEvery string    `json:"registerEvery,omitempty"`
+	RegisterNext  time.Time `json:"registerNext,omitzero"`
 }
 
 // Leaving tells an installation that is no longer wanted, and kept only until
@@ -183,7 +190,7 @@ func (s *Store) FinishUnregister(ctx context.Context, webhookID string) error {
 		if err != nil {
 			return fmt.Errorf("remove installation %s: %w", webhookID, err)
 		}
-		return s.forgetAlias(ctx, found)
+		return errors.Join(s.forgetAlias(ctx, found), s.forgetIdentifier(ctx, found), s.broker.Cancel(ctx, registerWakeup(webhookID)))
 	}
 }
 
@@ -211,4 +218,156 @@ func (s *Store) enqueue(ctx context.Context, i Installation) error {
 		return fmt.Errorf("ask for %s of %s: %w", operation, i.WebhookID, err)
 	}
 	return nil
+}
+
+// identifierKey leads from what a platform calls an installation to its webhook
+// id.
+func identifierKey(integration, identifier string) string {
+	return broker.Key("identifier", integration, identifier)
+}
+
+// forgetIdentifier removes the key of an identifier that leads to the
+// installation.
+func (s *Store) forgetIdentifier(ctx context.Context, i Installation) error {
+	if i.Identifier == "" {
+		return nil
+	}
+	key := identifierKey(i.Integration, i.Identifier)
+	entry, err := s.installations.Get(ctx, key)
+	if err == nil && string(entry.Value) == i.WebhookID {
+		err = s.installations.Delete(ctx, key, entry.Revision)
+	}
+	if err != nil && !errors.Is(err, broker.ErrNoKey) && !errors.Is(err, broker.ErrConflict) {
+		return fmt.Errorf("forget identifier of %s: %w", i.WebhookID, err)
+	}
+	return nil
+}
+
+// registerEvery are the intervals of Botpress's scheduleRegisterCall.
+var registerEvery = map[string]time.Duration{
+	"hourly": time.Hour, "daily": day, "weekly": 7 * day, "bi-weekly": 14 * day,
+	"monthly": 30 * day, "bi-monthly": 61 * day, "quarterly": 91 * day, "yearly": 365 * day,
+}
+
+const day = 24 * time.Hour
+
+func (s *Store) configureIntegration(ctx context.Context, call client.Call, in *client.ConfigureIntegrationInput) (*client.NoOutput, error) {
+	if !call.Caller.IsIntegration() {
+		return nil, client.NewError(client.Forbidden, "only an integration configures itself")
+	}
+	every, known := registerEvery[in.ScheduleRegisterCall]
+	if in.ScheduleRegisterCall != "" && !known {
+		return nil, client.NewError(client.InvalidPayload, "scheduleRegisterCall %q is none of hourly, daily, weekly, bi-weekly, monthly, bi-monthly, quarterly and yearly", in.ScheduleRegisterCall)
+	}
+	if err := checkLength("identifier", in.Identifier.Text, maxName); err != nil {
+		return nil, err
+	}
+	installation, err := s.byAlias(ctx, call.Caller.BotID, call.Caller.Alias)
+	if err != nil {
+		return nil, err
+	}
+	if in.Identifier.Given {
+		if err := s.identify(ctx, installation, in.Identifier.Text); err != nil {
+			return nil, err
+		}
+	}
+	if known {
+		next := s.now().UTC().Add(every)
+		if err := s.registerAt(ctx, installation.WebhookID, installation.BotID, next); err != nil {
+			return nil, err
+		}
+		_, err = change(ctx, s.installations, webhookKey(installation.WebhookID), func(i *Installation) (bool, error) {
+			i.RegisterEvery, i.RegisterNext = in.ScheduleRegisterCall, next
+			return true, nil
+		})
+	}
+	return &client.NoOutput{}, err
+}
+
+// identify gives an installation an identifier. One that another installation
+// of the integration has is taken over: whoever connected a workspace last has
+// just shown that it is theirs, and refusing would leave its events with a bot
+// that may be forgotten. The key decides between two at once; for a moment
+// nobody has the identifier, but never two.
+func (s *Store) identify(ctx context.Context, installation Installation, identifier string) error {
+	id := installation.WebhookID
+	if identifier != "" {
+		before := ""
+		_, err := s.installations.Modify(ctx, identifierKey(installation.Integration, identifier), func(value []byte) ([]byte, error) {
+			if before = string(value); before == id {
+				return nil, nil
+			}
+			return []byte(id), nil
+		})
+		if err == nil && before != "" && before != id {
+			err = s.setIdentifier(ctx, before, identifier, "")
+		}
+		if err != nil {
+			return fmt.Errorf("take identifier of %s: %w", id, err)
+		}
+	}
+	if identifier != installation.Identifier {
+		if err := s.forgetIdentifier(ctx, installation); err != nil {
+			return err
+		}
+	}
+	return s.setIdentifier(ctx, id, installation.Identifier, identifier)
+}
+
+// setIdentifier replaces an identifier that an installation still has.
+func (s *Store) setIdentifier(ctx context.Context, webhookID, from, to string) error {
+	_, err := change(ctx, s.installations, webhookKey(webhookID), func(i *Installation) (bool, error) {
+		if i.Identifier != from || from == to {
+			return false, nil
+		}
+		i.Identifier, i.UpdatedAt = to, s.now().UTC()
+		return true, nil
+	})
+	if errors.Is(err, broker.ErrNoKey) {
+		return nil
+	}
+	return err
+}
+
+func registerWakeup(webhookID string) string { return "register_" + webhookID }
+
+func (s *Store) registerAt(ctx context.Context, webhookID, bot string, at time.Time) error {
+	call := client.Call{Caller: client.Caller{BotID: bot}}
+	return s.plan(ctx, call, registerWakeup(webhookID), planned{At: at, Register: webhookID})
+}
+
+// wakeRegistration asks for another registration, and for the wake-up after
+// this one. The next is scheduled before anything is written down, so that a
+// crash cannot end the row; done again, it asks for the same registration.
+func (s *Store) wakeRegistration(ctx context.Context, p planned) error {
+	found, _, err := load[Installation](ctx, s.installations, webhookKey(p.Register))
+	if errors.Is(err, broker.ErrNoKey) {
+		return nil
+	}
+	every, known := registerEvery[found.RegisterEvery]
+	if err != nil || !known || found.Leaving() || p.At.Before(found.RegisterNext) {
+		return err
+	}
+	next := p.At.Add(every)
+	if now := s.now(); next.Before(now) { // after a long outage
+		next = now.UTC().Add(every)
+	}
+	if err := s.registerAt(ctx, p.Register, p.Bot, next); err != nil {
+		return err
+	}
+	if !found.Disabled {
+		again := found
+		again.RequestedAt = p.At
+		if err := s.enqueue(ctx, again); err != nil {
+			return err
+		}
+	}
+	_, err = change(ctx, s.installations, webhookKey(p.Register), func(i *Installation) (bool, error) {
+		if !next.After(i.RegisterNext) {
+			return false, nil
+		}
+		i.RegisterNext = next
+		return true, nil
+	})
+	return err
 }

@@ -23,6 +23,12 @@ type storedMessage struct {
 	Message client.Message `json:"message"`
 	// Attempt is the number of the last attempt to send it.
 	Attempt int `json:"attempt,omitempty"`
+	// Seq is of the stream message that hands it on, 0 until then. Messages of
+	// one delivery have one time and are listed by it.
+	Seq     uint64    `json:"seq,omitempty"`
+	MadeBy  string    `json:"madeBy,omitempty"` // identity of the effect that made it
+	Deleted *deletion `json:"deleted,omitempty"`
+	Untold  []news    `json:"untold,omitempty"`
 }
 
 // MessageData is the data of a message_created operation: an outgoing message
@@ -52,17 +58,7 @@ func (s *Store) createMessage(ctx context.Context, call client.Call, in *client.
 	if err := checkMessage(in); err != nil {
 		return nil, err
 	}
-	conversation, err := s.conversation(ctx, call.Caller, in.ConversationID)
-	if errors.Is(err, broker.ErrNoKey) {
-		return nil, client.NewError(client.ReferenceNotFound, "conversation %q not found", in.ConversationID)
-	}
-	if err != nil {
-		return nil, err
-	}
-	user, err := s.user(ctx, call.Caller, in.UserID)
-	if errors.Is(err, broker.ErrNoKey) {
-		return nil, client.NewError(client.ReferenceNotFound, "user %q not found", in.UserID)
-	}
+	parts, err := s.messageParts(ctx, call.Caller, in.ConversationID, in.UserID)
 	if err != nil {
 		return nil, err
 	}
@@ -70,33 +66,91 @@ func (s *Store) createMessage(ctx context.Context, call client.Call, in *client.
 	if err != nil {
 		return nil, err
 	}
-	key := broker.Key(call.Caller.BotID, e.ID)
-	if m, _, err := load[storedMessage](ctx, s.messages, key); !errors.Is(err, broker.ErrNoKey) {
-		return &client.MessageOutput{Message: viewMessage(call.Caller, m)}, err
+	if in.Schedule != (client.Schedule{}) {
+		// It takes its place in the conversation when it is due.
+		e.At = dueAt(in.Schedule, e.At)
+		e.ID = events.EffectID("msg", e.At, e.ID)
 	}
-	tags := client.Tags{}
-	mergeTags(&tags, storedTags(call.Caller, in.Tags))
-	stored := storedMessage{Alias: conversation.Alias, Message: client.Message{
-		ID: e.ID, CreatedAt: e.At, UpdatedAt: e.At, Type: in.Type, Payload: in.Payload, Tags: tags,
-		UserID: user.ID, ConversationID: conversation.ID, Origin: in.Origin,
-	}}
-	c := commit{bucket: s.messages, record: key, claim: messageIndex(call.Caller.BotID, in.ConversationID, e.ID)}
-	if call.Caller.IsIntegration() {
-		stored.Message.Direction = client.Incoming
-		err = s.incoming(&c, call, stored, conversation, user)
-	} else {
-		stored.Message.Direction, stored.Message.Status = client.Outgoing, client.Queued
-		err = s.outgoing(ctx, &c, call, stored, conversation, user)
+	m, err := s.makeMessage(ctx, call, in, parts, e)
+	return &client.MessageOutput{Message: viewMessage(call.Caller, m)}, err
+}
+
+// parts are what a message belongs to.
+type parts struct {
+	conversation record[place]
+	user         record[person]
+}
+
+func (s *Store) messageParts(ctx context.Context, caller client.Caller, conversation, user string) (p parts, err error) {
+	p.conversation, err = s.conversation(ctx, caller, conversation)
+	if errors.Is(err, broker.ErrNoKey) {
+		return p, client.NewError(client.ReferenceNotFound, "conversation %q not found", conversation)
 	}
 	if err != nil {
-		return nil, err
+		return p, err
 	}
-	c.value = stored
-	if err := c.run(ctx, s.broker); err != nil {
-		return nil, err
+	p.user, err = s.user(ctx, caller, user)
+	if errors.Is(err, broker.ErrNoKey) {
+		return p, client.NewError(client.ReferenceNotFound, "user %q not found", user)
 	}
-	m, _, err := load[storedMessage](ctx, s.messages, key)
-	return &client.MessageOutput{Message: viewMessage(call.Caller, m)}, err
+	return p, err
+}
+
+// makeMessage makes the message that an effect is known by, once.
+func (s *Store) makeMessage(ctx context.Context, call client.Call, in *client.CreateMessageInput, p parts, e effect) (storedMessage, error) {
+	made := storedMessage{Alias: p.conversation.Alias, MadeBy: scoped(call), Message: client.Message{
+		ID: e.ID, CreatedAt: e.At, UpdatedAt: e.At, Type: in.Type, Payload: in.Payload, Tags: client.Tags{},
+		UserID: p.user.ID, ConversationID: p.conversation.ID, Origin: in.Origin,
+		Direction: client.Incoming,
+	}}
+	mergeTags(&made.Message.Tags, storedTags(call.Caller, in.Tags))
+	if !call.Caller.IsIntegration() {
+		made.Message.Direction, made.Message.Status = client.Outgoing, client.Queued
+	}
+	found, _, err := load[storedMessage](ctx, s.messages, broker.Key(call.Caller.BotID, e.ID))
+	if err == nil && found.Deleted != nil {
+		return made, nil // by an earlier attempt, which made it too
+	}
+	if !errors.Is(err, broker.ErrNoKey) {
+		return found, err
+	}
+	if call.Caller.IsIntegration() {
+		if err := s.takePart(ctx, call.Caller.BotID, p.conversation.ID, p.user); err != nil {
+			return made, err
+		}
+	}
+	if in.Schedule == (client.Schedule{}) {
+		made, err = s.commitMessage(ctx, call, made, p, messageIndex(call.Caller.BotID, p.conversation.ID, e.ID))
+	} else {
+		made.Message.Status = client.Scheduled
+		made, err = s.planMessage(ctx, call, made, e.At)
+	}
+	if err != nil || len(made.Message.Tags) == 0 {
+		return made, err
+	}
+	return made, s.messagesOf(call.Caller.BotID, p.conversation).lead(ctx, made.Message.Tags, e.ID)
+}
+
+// commitMessage hands a message on.
+func (s *Store) commitMessage(ctx context.Context, call client.Call, made storedMessage, p parts, claim string) (storedMessage, error) {
+	c := commit[storedMessage]{
+		bucket: s.messages, record: broker.Key(call.Caller.BotID, made.Message.ID), value: made, claim: claim,
+		stamp: func(m *storedMessage, seq uint64) bool {
+			isNew := m.Seq == 0 && m.Deleted == nil
+			if isNew {
+				m.Seq, m.MadeBy = seq, made.MadeBy
+			}
+			return isNew
+		},
+	}
+	tell := s.outgoing
+	if made.Message.Direction == client.Incoming {
+		tell = s.incoming
+	}
+	if err := tell(ctx, &c, call, p); err != nil {
+		return made, err
+	}
+	return c.run(ctx, s.broker)
 }
 
 func checkMessage(in *client.CreateMessageInput) error {
@@ -106,38 +160,44 @@ func checkMessage(in *client.CreateMessageInput) error {
 	if err := checkObject("payload", in.Payload); err != nil {
 		return err
 	}
-	return checkTags(in.Tags)
+	if in.Origin != "" && in.Origin != originSynthetic {
+		return client.NewError(client.InvalidPayload, "origin is %q or left out", originSynthetic)
+	}
+	return errors.Join(checkSchedule(in.Schedule), checkTags(in.Tags))
 }
+
+// originSynthetic marks what no person wrote.
+const originSynthetic = "synthetic"
 
 // messageIndex is the key by which a message is listed in its conversation.
 func messageIndex(bot, conversation, id string) string { return broker.Key(bot, conversation, id) }
 
 // incoming tells the bot of an integration's message, as an event.
-func (s *Store) incoming(c *commit, call client.Call, m storedMessage, conversation record[place], user record[person]) error {
-	bot := client.Caller{BotID: call.Caller.BotID}
+func (s *Store) incoming(_ context.Context, c *commit[storedMessage], call client.Call, p parts) error {
+	bot, m := client.Caller{BotID: call.Caller.BotID}, c.value
 	payload, err := json.Marshal(incomingPayload{
-		Message: m.Message, User: viewUser(bot, user), Conversation: viewConversation(bot, conversation),
+		Message: m.Message, User: viewUser(bot, p.user), Conversation: viewConversation(bot, p.conversation),
 	})
 	if err != nil {
 		return fmt.Errorf("encode message: %w", err)
 	}
 	typ := string(events.MessageCreated)
-	e, err := s.cloudEvent(call, m.Message.ID, typ, conversation.ID, client.Event{
+	e, err := s.cloudEvent(call, m.Message.ID, typ, p.conversation.ID, client.Event{
 		ID: "evt" + m.Message.ID[len("msg"):], CreatedAt: m.Message.CreatedAt, Type: typ, Payload: payload,
-		ConversationID: conversation.ID, UserID: user.ID, MessageID: m.Message.ID, Status: statusPending,
+		ConversationID: p.conversation.ID, UserID: p.user.ID, MessageID: m.Message.ID, Status: client.EventPending,
 	})
 	if err != nil {
 		return err
 	}
-	s.throughEvents(c, call.Caller, typ, e)
-	c.restore = func(message broker.Message) (any, error) {
+	throughEvents(s, c, call.Caller, typ, e)
+	c.restore = func(message broker.Message) (storedMessage, error) {
 		stored, err := decode[client.Event](message)
 		if err != nil {
-			return nil, err
+			return m, err
 		}
 		var payload incomingPayload
 		if err := json.Unmarshal(stored.Payload, &payload); err != nil {
-			return nil, fmt.Errorf("decode message: %w", err)
+			return m, fmt.Errorf("decode message: %w", err)
 		}
 		return storedMessage{Alias: m.Alias, Message: payload.Message}, nil
 	}
@@ -145,29 +205,27 @@ func (s *Store) incoming(c *commit, call client.Call, m storedMessage, conversat
 }
 
 // outgoing asks the worker to send a bot's message.
-func (s *Store) outgoing(ctx context.Context, c *commit, call client.Call, m storedMessage, conversation record[place], user record[person]) error {
-	installation, err := s.active(ctx, call.Caller.BotID, conversation.Alias)
+func (s *Store) outgoing(ctx context.Context, c *commit[storedMessage], call client.Call, p parts) error {
+	m, alias := c.value, p.conversation.Alias
+	installation, err := s.active(ctx, call.Caller.BotID, alias)
 	if err != nil {
 		return err
 	}
-	sender := client.Caller{BotID: call.Caller.BotID, Alias: conversation.Alias}
-	e, err := s.cloudEvent(call, m.Message.ID, events.MessageCreated.CloudEventType(), conversation.ID, MessageData{
-		Type: m.Message.Type, Payload: m.Message.Payload, Conversation: viewConversation(sender, conversation),
-		Message: viewMessage(sender, m), User: viewUser(sender, user),
+	sender := client.Caller{BotID: call.Caller.BotID, Alias: alias}
+	e, err := s.cloudEvent(call, m.Message.ID, events.MessageCreated.CloudEventType(), p.conversation.ID, MessageData{
+		Type: m.Message.Type, Payload: m.Message.Payload, Conversation: viewConversation(sender, p.conversation),
+		Message: viewMessage(sender, m), User: viewUser(sender, p.user),
 	})
 	if err != nil {
 		return err
 	}
 	c.publish = func(ctx context.Context) (broker.Receipt, error) {
-		return s.broker.Enqueue(ctx, broker.Commands, installation.WebhookID, conversation.ID, e)
+		return s.broker.Enqueue(ctx, broker.Commands, installation.WebhookID, p.conversation.ID, e)
 	}
-	c.find = s.findCommand(installation.WebhookID, conversation.ID, e.ID())
-	c.restore = func(message broker.Message) (any, error) {
+	c.find = s.findCommand(installation.WebhookID, p.conversation.ID, e.ID())
+	c.restore = func(message broker.Message) (storedMessage, error) {
 		data, err := decode[MessageData](message)
-		if err != nil {
-			return nil, err
-		}
-		return restored(sender, data.Message), nil
+		return restored(sender, data.Message), err
 	}
 	return nil
 }
@@ -185,13 +243,18 @@ func (s *Store) cloudEvent(call client.Call, id, typ, subject string, data any) 
 		return event.Event{}, fmt.Errorf("encode %s: %w", typ, err)
 	}
 	e := events.New(id, "/bots/"+call.Caller.BotID, typ, subject, s.now(), encoded)
-	if call.Delivery.ID != "" {
-		e.SetExtension(deliveryExtension, call.Delivery.ID)
-	}
-	if call.Delivery.TraceParent != "" {
-		e.SetExtension("traceparent", call.Delivery.TraceParent)
-	}
+	follow(&e, call.Delivery)
 	return e, nil
+}
+
+// follow writes down what an event follows from.
+func follow(e *event.Event, d client.Delivery) {
+	if d.ID != "" {
+		e.SetExtension(deliveryExtension, d.ID)
+	}
+	if d.TraceParent != "" {
+		e.SetExtension("traceparent", d.TraceParent)
+	}
 }
 
 // decode reads the data of a stored CloudEvent.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,11 +9,12 @@ import (
 
 	"github.com/towpath/towpath/internal/broker"
 	"github.com/towpath/towpath/pkg/client"
+	"github.com/towpath/towpath/pkg/events"
 )
 
 // progress orders the statuses of an outgoing message; it only ever grows.
 var progress = map[client.Status]int{
-	client.Queued: 0, client.Sending: 1, client.Sent: 2, client.Delivered: 3, client.Read: 4, client.Failed: 5,
+	client.Scheduled: -1, client.Queued: 0, client.Sending: 1, client.Sent: 2, client.Delivered: 3, client.Read: 4, client.Failed: 5,
 }
 
 // BeginSend marks an outgoing message as being sent, before anything goes to
@@ -30,11 +32,11 @@ var progress = map[client.Status]int{
 func (s *Store) BeginSend(ctx context.Context, sender client.Caller, message client.Message, attempt int) (client.Message, error) {
 	key := broker.Key(sender.BotID, message.ID)
 	begin := func(m *storedMessage) (bool, error) {
-		if m.Message.AckedAt != nil || m.Message.Direction != client.Outgoing {
+		if m.Message.AckedAt != nil || m.Message.Direction != client.Outgoing || m.Deleted != nil {
 			return false, nil
 		}
 		switch m.Message.Status {
-		case client.Queued:
+		case client.Queued, client.Scheduled:
 			m.Message.Status = client.Sending
 		case client.Sending:
 			if m.Attempt >= attempt {
@@ -51,14 +53,45 @@ func (s *Store) BeginSend(ctx context.Context, sender client.Caller, message cli
 		if !errors.Is(err, broker.ErrNoKey) {
 			return viewMessage(sender, m), err
 		}
+		bot := client.Caller{BotID: sender.BotID}
+		if _, err := s.conversation(ctx, bot, message.ConversationID); errors.Is(err, broker.ErrNoKey) {
+			message.Status = client.Failed // deleted, and the message with it
+			return message, nil
+		} else if err != nil {
+			return client.Message{}, err
+		}
+		made, err := s.restoreSent(ctx, sender, message)
+		if err != nil {
+			return client.Message{}, err
+		}
 		if _, err := s.messages.Create(ctx, messageIndex(sender.BotID, message.ConversationID, message.ID), nil); err != nil && !errors.Is(err, broker.ErrConflict) {
 			return client.Message{}, err
 		}
-		err = create(ctx, s.messages, key, restored(sender, message))
+		err = create(ctx, s.messages, key, made)
 		if err != nil && !errors.Is(err, broker.ErrConflict) {
 			return client.Message{}, err
 		}
 	}
+}
+
+// restoreSent makes the record of a message whose maker has not written it,
+// with its place in the queue.
+func (s *Store) restoreSent(ctx context.Context, sender client.Caller, message client.Message) (storedMessage, error) {
+	made := restored(sender, message)
+	installation, err := s.byAlias(ctx, sender.BotID, sender.Alias)
+	if errors.Is(err, broker.ErrNoKey) {
+		return made, nil
+	}
+	if err != nil {
+		return made, err
+	}
+	find := s.findCommand(installation.WebhookID, message.ConversationID, message.ID)
+	queued, err := find(ctx, message.CreatedAt)
+	if errors.Is(err, broker.ErrNoMessage) {
+		return made, nil
+	}
+	made.Seq = queued.Seq
+	return made, err
 }
 
 // MarkAmbiguous records that an attempt ended without anybody knowing whether
@@ -71,7 +104,7 @@ func (s *Store) MarkAmbiguous(ctx context.Context, bot, messageID string) error 
 		m.Message.Ambiguous++
 		return true, nil
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, broker.ErrNoKey) { // deleted: nobody asks
 		return fmt.Errorf("mark %s as ambiguous: %w", messageID, err)
 	}
 	return nil
@@ -93,7 +126,7 @@ func (s *Store) FinishSend(ctx context.Context, bot, messageID string, status cl
 		}
 		return true, nil
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, broker.ErrNoKey) { // deleted: nobody asks
 		return fmt.Errorf("finish send of %s: %w", messageID, err)
 	}
 	return nil
@@ -108,17 +141,25 @@ func setOnce(field **time.Time, at time.Time) bool {
 	return true
 }
 
-// message returns one within a caller's reach, or [broker.ErrNoKey].
-func (s *Store) message(ctx context.Context, caller client.Caller, id string) (storedMessage, error) {
-	m, _, err := load[storedMessage](ctx, s.messages, broker.Key(caller.BotID, id))
-	if err == nil && hidden(caller, m.Alias) {
-		return storedMessage{}, broker.ErrNoKey
+// message returns one within a caller's reach, or [broker.ErrNoKey]. What is
+// left of a deleted conversation is out of everybody's.
+func (s *Store) message(ctx context.Context, caller client.Caller, id string) (storedMessage, parts, error) {
+	if id == "" {
+		return storedMessage{}, parts{}, broker.ErrNoKey
 	}
-	return m, err
+	m, _, err := load[storedMessage](ctx, s.messages, broker.Key(caller.BotID, id))
+	if err == nil && (hidden(caller, m.Alias) || m.Deleted != nil) {
+		err = broker.ErrNoKey
+	}
+	if err != nil {
+		return storedMessage{}, parts{}, err
+	}
+	conversation, err := s.conversation(ctx, caller, m.Message.ConversationID)
+	return m, parts{conversation: conversation}, err
 }
 
 func (s *Store) getMessage(ctx context.Context, call client.Call, in *client.IDInput) (*client.MessageOutput, error) {
-	m, err := s.message(ctx, call.Caller, in.ID)
+	m, _, err := s.message(ctx, call.Caller, in.ID)
 	if errors.Is(err, broker.ErrNoKey) {
 		return nil, client.NotFound("Message", in.ID)
 	}
@@ -131,28 +172,22 @@ func (s *Store) updateMessage(ctx context.Context, call client.Call, in *client.
 	if err := checkTags(in.Tags); err != nil {
 		return nil, err
 	}
-	if len(in.Payload) > 0 {
-		if err := checkObject("payload", in.Payload); err != nil {
-			return nil, err
+	payload := in.Payload
+	if given := string(bytes.TrimSpace(payload)); given == "" || given == "null" {
+		payload = nil
+	} else if err := checkObject("payload", payload); err != nil {
+		return nil, err
+	}
+	m, p, err := s.message(ctx, call.Caller, in.ID)
+	if err == nil && !call.Caller.IsIntegration() {
+		p.user, err = s.user(ctx, call.Caller, m.Message.UserID)
+		if errors.Is(err, broker.ErrNoKey) { // deleted; the message stays
+			p.user, err = record[person]{ID: m.Message.UserID}, nil
 		}
 	}
-	now := s.now().UTC()
-	m, err := change(ctx, s.messages, broker.Key(call.Caller.BotID, in.ID), func(m *storedMessage) (bool, error) {
-		if hidden(call.Caller, m.Alias) {
-			return false, broker.ErrNoKey
-		}
-		changed := mergeTags(&m.Message.Tags, storedTags(call.Caller, in.Tags))
-		if len(in.Payload) > 0 && string(in.Payload) != string(m.Message.Payload) {
-			m.Message.Payload, changed = in.Payload, true
-		}
-		if call.Caller.IsIntegration() && m.Message.Direction == client.Outgoing {
-			changed = ack(&m.Message, now) || changed
-		}
-		if changed {
-			m.Message.UpdatedAt = now
-		}
-		return changed, nil
-	})
+	if err == nil {
+		m, err = s.editMessage(ctx, call, p, in.ID, in.Tags, payload)
+	}
 	if errors.Is(err, broker.ErrNoKey) {
 		return nil, client.NotFound("Message", in.ID)
 	}
@@ -167,4 +202,43 @@ func ack(m *client.Message, at time.Time) bool {
 		m.Status, changed = client.Sent, true
 	}
 	return changed
+}
+
+func (s *Store) listMessages(ctx context.Context, call client.Call, in *client.ListMessagesInput) (*client.ListMessagesOutput, error) {
+	inTime, err := between(in.AfterDate, in.BeforeDate)
+	if err != nil {
+		return nil, err
+	}
+	bot := call.Caller.BotID
+	pattern := broker.Key(bot) + ".*"
+	if in.ConversationID != "" {
+		pattern = broker.Key(bot, in.ConversationID) + ".*"
+	}
+	tags, stands := storedTags(call.Caller, in.Tags), map[string]bool{}
+	place := func(m storedMessage) position {
+		at, _ := events.TimeOf(m.Message.ID)
+		return position{At: at.UnixMilli(), Seq: m.Seq, ID: m.Message.ID}
+	}
+	page, err := byTime(ctx, s.messages, bot, pattern, in.NextToken, place, func(m storedMessage) (bool, error) {
+		if hidden(call.Caller, m.Alias) || m.Deleted != nil || !holds(m.Message.Tags, tags) || !inTime(m.Message.CreatedAt) {
+			return false, nil
+		}
+		id := m.Message.ConversationID
+		if _, known := stands[id]; !known {
+			_, err := s.conversation(ctx, call.Caller, id)
+			if err != nil && !errors.Is(err, broker.ErrNoKey) {
+				return false, err
+			}
+			stands[id] = err == nil
+		}
+		return stands[id], nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := &client.ListMessagesOutput{Messages: make([]client.Message, 0, len(page.items)), Meta: client.Meta{NextToken: page.next}}
+	for _, m := range page.items {
+		out.Messages = append(out.Messages, viewMessage(call.Caller, m))
+	}
+	return out, nil
 }

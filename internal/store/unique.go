@@ -7,40 +7,114 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"time"
 
 	"github.com/towpath/towpath/internal/broker"
 	"github.com/towpath/towpath/pkg/client"
 )
 
-// unique finds or makes the one record with given tags. An index key, whose
-// name is a hash of what must be unique, holds the record's id; whoever creates
-// that key has decided the id for everybody, also for those who find the key
-// but no record, because its maker died in between.
+// indexToken sets index keys apart from those of records.
+const indexToken = "index"
+
+// index leads from tags to the one entity that has them. Its keys, whose names
+// are hashes of what must be unique, hold ids; whoever writes such a key has
+// decided the id for everybody. A key can be outdated, so what it leads to is
+// looked at.
+type index struct {
+	bucket *broker.Bucket
+	bot    string
+	alias  string
+	within string // what else must be equal: a channel, a conversation
+	// tags returns those of an entity. Gone tells that it was deleted; one that
+	// is not there is in the making.
+	tags func(ctx context.Context, id string) (tags client.Tags, gone bool, err error)
+}
+
+func (x index) key(tags client.Tags) string {
+	// Maps are encoded in the order of their keys.
+	data, _ := json.Marshal([]any{x.alias, x.within, tags})
+	sum := sha256.Sum256(data)
+	return broker.Key(x.bot, indexToken, hex.EncodeToString(sum[:]))
+}
+
+// decide returns the id that the tags lead to, and makes it the given one when
+// they lead to nothing.
+func (x index) decide(ctx context.Context, tags client.Tags, id string) (broker.Entry, error) {
+	entry, err := x.bucket.Get(ctx, x.key(tags))
+	if errors.Is(err, broker.ErrNoKey) {
+		entry = broker.Entry{Key: x.key(tags), Value: []byte(id)}
+		entry.Revision, err = x.bucket.Create(ctx, entry.Key, entry.Value)
+	}
+	return entry, err
+}
+
+// lead lets an entity be found by tags, unless another one is.
+func (x index) lead(ctx context.Context, tags client.Tags, id string) error {
+	for {
+		entry, err := x.decide(ctx, tags, id)
+		if errors.Is(err, broker.ErrConflict) {
+			continue
+		}
+		if err != nil || string(entry.Value) == id {
+			return err
+		}
+		has, gone, err := x.tags(ctx, string(entry.Value))
+		if errors.Is(err, broker.ErrNoKey) || err == nil && !gone && holds(has, tags) {
+			return nil
+		}
+		if err == nil {
+			_, err = x.bucket.Update(ctx, entry.Key, []byte(id), entry.Revision)
+		}
+		if !errors.Is(err, broker.ErrConflict) {
+			return err
+		}
+	}
+}
+
+// leadAll lets an entity be found by all of its tags together, and by each one
+// that is new or changed: for callers that select by fewer tags than it has.
+func (x index) leadAll(ctx context.Context, before, tags client.Tags, id string) error {
+	if maps.Equal(before, tags) {
+		return nil
+	}
+	if err := x.lead(ctx, tags, id); err != nil || len(tags) < 2 {
+		return err
+	}
+	for key, value := range tags {
+		if before[key] == value {
+			continue
+		}
+		if err := x.lead(ctx, client.Tags{key: value}, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recordTags reads the tags of a user or a conversation.
+func recordTags[Body any](bucket *broker.Bucket, bot string) func(context.Context, string) (client.Tags, bool, error) {
+	return func(ctx context.Context, id string) (client.Tags, bool, error) {
+		found, _, err := load[record[Body]](ctx, bucket, broker.Key(bot, id))
+		return found.Tags, found.Deleted != nil, err
+	}
+}
+
+// unique finds or makes the one record with given tags.
 type unique[Body any] struct {
-	bucket  *broker.Bucket
-	bot     string
-	channel string // part of what is unique; empty for users
-	fresh   record[Body]
+	index
+	fresh record[Body]
 	// selected are the tags to find by, in stored form.
 	selected client.Tags
 	// merge brings what was given into a record that was found.
 	merge func(*record[Body]) bool
 }
 
-func (u unique[Body]) indexKey(tags client.Tags) string {
-	// Maps are encoded in the order of their keys.
-	data, _ := json.Marshal([]any{u.fresh.Alias, u.channel, tags})
-	sum := sha256.Sum256(data)
-	return broker.Key(u.bot, "index", hex.EncodeToString(sum[:]))
-}
-
 // get returns the record and whether this call made it. A call that runs again
 // under the identity that made the record is told that it made it, so that a
 // handler's second attempt takes the way of its first.
 func (u unique[Body]) get(ctx context.Context) (record[Body], bool, error) {
-	index := u.indexKey(u.selected)
 	for {
-		found, made, err := u.try(ctx, index)
+		found, made, err := u.try(ctx)
 		if errors.Is(err, broker.ErrConflict) {
 			continue
 		}
@@ -49,42 +123,58 @@ func (u unique[Body]) get(ctx context.Context) (record[Body], bool, error) {
 }
 
 // try returns [broker.ErrConflict] when somebody else was faster.
-func (u unique[Body]) try(ctx context.Context, index string) (record[Body], bool, error) {
-	entry, err := u.bucket.Get(ctx, index)
-	if errors.Is(err, broker.ErrNoKey) {
-		entry.Value = []byte(u.fresh.ID)
-		entry.Revision, err = u.bucket.Create(ctx, index, entry.Value)
-	}
+func (u unique[Body]) try(ctx context.Context) (record[Body], bool, error) {
+	entry, err := u.decide(ctx, u.selected, u.fresh.ID)
 	if err != nil {
 		return record[Body]{}, false, err
 	}
-	key := broker.Key(u.bot, string(entry.Value))
+	id := string(entry.Value)
+	key := broker.Key(u.bot, id)
 	found, _, err := load[record[Body]](ctx, u.bucket, key)
 	switch {
 	case errors.Is(err, broker.ErrNoKey):
+		// Whoever decided the id has yet to write the record, or died.
 		made := u.fresh
-		made.ID = string(entry.Value)
+		made.ID = id
 		if err := create(ctx, u.bucket, key, made); err != nil {
 			return record[Body]{}, false, err
 		}
-		return made, true, u.alsoFindable(ctx, made)
+		return made, true, u.leadAll(ctx, nil, made.Tags, made.ID)
 	case err != nil:
 		return record[Body]{}, false, err
-	case !holds(found.Tags, u.selected):
-		// The record has got other tags since; the index gets another record.
-		if _, err := u.bucket.Update(ctx, index, []byte(u.fresh.ID), entry.Revision); err != nil {
+	case found.Deleted != nil && id == u.fresh.ID:
+		// An earlier attempt made it and deleted it: it is shown once more.
+		return u.fresh, true, nil
+	case found.Deleted != nil || !holds(found.Tags, u.selected):
+		// The record is gone or has got other tags since; the index gets
+		// another record.
+		if _, err := u.bucket.Update(ctx, entry.Key, []byte(u.fresh.ID), entry.Revision); err != nil {
 			return record[Body]{}, false, err
 		}
 		return record[Body]{}, false, broker.ErrConflict
 	}
-	found, err = change(ctx, u.bucket, key, func(r *record[Body]) (bool, error) {
-		changed := u.merge(r)
-		if changed && u.fresh.CreatedAt.After(r.UpdatedAt) { // a delivery's time may be long past
-			r.UpdatedAt = u.fresh.CreatedAt
+	found, err = u.update(ctx, id, u.fresh.CreatedAt, u.merge)
+	return found, found.MadeBy != "" && found.MadeBy == u.fresh.MadeBy, err
+}
+
+// update changes a record and lets it be found by its new tags.
+func (u unique[Body]) update(ctx context.Context, id string, at time.Time, edit func(*record[Body]) bool) (record[Body], error) {
+	var before client.Tags
+	stands, err := change(ctx, u.bucket, broker.Key(u.bot, id), func(r *record[Body]) (bool, error) {
+		if r.Deleted != nil {
+			return false, broker.ErrConflict
+		}
+		before = maps.Clone(r.Tags)
+		changed := edit(r)
+		if changed && at.After(r.UpdatedAt) { // a delivery's time may be long past
+			r.UpdatedAt = at
 		}
 		return changed, nil
 	})
-	return found, found.MadeBy != "" && found.MadeBy == u.fresh.MadeBy, err
+	if err != nil {
+		return stands, err
+	}
+	return stands, u.leadAll(ctx, before, stands.Tags, id)
 }
 
 // make writes the fresh record whether or not there is one like it. Made again
@@ -94,22 +184,15 @@ func (u unique[Body]) make(ctx context.Context) (record[Body], error) {
 	err := create(ctx, u.bucket, key, u.fresh)
 	if errors.Is(err, broker.ErrConflict) {
 		found, _, err := load[record[Body]](ctx, u.bucket, key)
+		if err == nil && found.Deleted != nil {
+			return u.fresh, nil
+		}
 		return found, err
 	}
 	if err != nil {
 		return u.fresh, err
 	}
-	return u.fresh, u.alsoFindable(ctx, u.fresh)
-}
-
-// alsoFindable lets a record be found by all of its tags, unless another one
-// is: for callers that select by fewer tags than they give, or not at all.
-func (u unique[Body]) alsoFindable(ctx context.Context, made record[Body]) error {
-	_, err := u.bucket.Create(ctx, u.indexKey(made.Tags), []byte(made.ID))
-	if errors.Is(err, broker.ErrConflict) {
-		return nil
-	}
-	return err
+	return u.fresh, u.leadAll(ctx, nil, u.fresh.Tags, u.fresh.ID)
 }
 
 func holds(tags, selected client.Tags) bool {

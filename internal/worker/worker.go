@@ -67,6 +67,7 @@ func New(ctx context.Context, config Config) (*Worker, error) {
 // Run works until ctx ends and then drains: it takes nothing new, lets running
 // handlers finish within the grace, and hands everything else over at once.
 func (w *Worker) Run(ctx context.Context) {
+	defer w.wakeUp(ctx)()
 	w.Broker.Share(ctx, w.Lease, w.own)
 }
 
