@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"os"
 	"testing"
 	"time"
 
@@ -16,7 +17,12 @@ import (
 	"github.com/towpath/towpath/pkg/client"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if url := os.Getenv(processURL); url != "" {
+		os.Exit(beProcess(url))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const (
 	demo    = "demo"

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -26,7 +27,7 @@ type storedMessage struct {
 	// Seq is of the stream message that hands it on, 0 until then. Messages of
 	// one delivery have one time and are listed by it.
 	Seq     uint64    `json:"seq,omitempty"`
-	MadeBy  string    `json:"madeBy,omitempty"` // identity of the effect that made it
+	MadeBy  string    `json:"madeBy,omitempty"` // identity of the effect that made it, or of the call
 	Deleted *deletion `json:"deleted,omitempty"`
 	Untold  []news    `json:"untold,omitempty"`
 }
@@ -71,7 +72,7 @@ func (s *Store) createMessage(ctx context.Context, call client.Call, in *client.
 		e.At = dueAt(in.Schedule, e.At)
 		e.ID = events.EffectID("msg", e.At, e.ID)
 	}
-	m, err := s.makeMessage(ctx, call, in, parts, e)
+	m, err := s.makeMessage(ctx, call, in, parts, e, scoped(call))
 	return &client.MessageOutput{Message: viewMessage(call.Caller, m)}, err
 }
 
@@ -96,9 +97,10 @@ func (s *Store) messageParts(ctx context.Context, caller client.Caller, conversa
 	return p, err
 }
 
-// makeMessage makes the message that an effect is known by, once.
-func (s *Store) makeMessage(ctx context.Context, call client.Call, in *client.CreateMessageInput, p parts, e effect) (storedMessage, error) {
-	made := storedMessage{Alias: p.conversation.Alias, MadeBy: scoped(call), Message: client.Message{
+// makeMessage makes the message that an effect is known by, once. The message
+// that stands tells whether it was made by this caller.
+func (s *Store) makeMessage(ctx context.Context, call client.Call, in *client.CreateMessageInput, p parts, e effect, by string) (storedMessage, error) {
+	made := storedMessage{Alias: p.conversation.Alias, MadeBy: by, Message: client.Message{
 		ID: e.ID, CreatedAt: e.At, UpdatedAt: e.At, Type: in.Type, Payload: in.Payload, Tags: client.Tags{},
 		UserID: p.user.ID, ConversationID: p.conversation.ID, Origin: in.Origin,
 		Direction: client.Incoming,
@@ -136,11 +138,11 @@ func (s *Store) commitMessage(ctx context.Context, call client.Call, made stored
 	c := commit[storedMessage]{
 		bucket: s.messages, record: broker.Key(call.Caller.BotID, made.Message.ID), value: made, claim: claim,
 		stamp: func(m *storedMessage, seq uint64) bool {
-			isNew := m.Seq == 0 && m.Deleted == nil
-			if isNew {
-				m.Seq, m.MadeBy = seq, made.MadeBy
+			before := [2]any{m.Seq, m.MadeBy}
+			if m.Deleted == nil {
+				m.Seq, m.MadeBy = cmp.Or(m.Seq, seq), cmp.Or(m.MadeBy, made.MadeBy)
 			}
-			return isNew
+			return before != [2]any{m.Seq, m.MadeBy}
 		},
 	}
 	tell := s.outgoing

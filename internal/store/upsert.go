@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -68,12 +69,13 @@ func (s *Store) getOrCreateMessage(ctx context.Context, call client.Call, in *cl
 
 // oneMessage returns [broker.ErrConflict] when somebody else was faster.
 func (s *Store) oneMessage(ctx context.Context, call client.Call, in *client.GetOrCreateMessageInput, p parts, e effect, find index, selected client.Tags) (storedMessage, bool, error) {
+	by := cmp.Or(scoped(call), events.Nonce())
 	make := func(e effect) (storedMessage, bool, error) {
 		if in.Payload == nil {
 			return storedMessage{}, false, client.NewError(client.InvalidPayload, "payload is required, since there is no such message yet")
 		}
-		m, err := s.makeMessage(ctx, call, &in.CreateMessageInput, p, e)
-		return m, m.MadeBy == scoped(call), err
+		m, err := s.makeMessage(ctx, call, &in.CreateMessageInput, p, e, by)
+		return m, m.MadeBy == by, err
 	}
 	if len(selected) == 0 {
 		return make(e)
@@ -111,7 +113,7 @@ func (s *Store) oneMessage(ctx context.Context, call client.Call, in *client.Get
 	if errors.Is(err, broker.ErrNoKey) { // deleted this moment
 		err = broker.ErrConflict
 	}
-	return found, found.MadeBy != "" && found.MadeBy == scoped(call), err
+	return found, found.MadeBy == by, err
 }
 
 // importMessages adds messages of the past. They are of the integration when
