@@ -140,11 +140,11 @@ func TestInstallationsLiveByTheAPI(t *testing.T) {
 	a.until(func() bool { _, ok := a.directory.Installation(team.WebhookID); return !ok })
 }
 
-func TestInstallingSaysWhatIsWrong(t *testing.T) {
+func TestInstallingSaysWhatIsWrong(t *testing.T) { //nolint:tparallel // what the cases leave behind is looked at after them
 	t.Parallel()
 	a := newAdmin(t)
 	defer http.DefaultClient.CloseIdleConnections()
-	for name, one := range map[string]struct {
+	for name, one := range map[string]struct { //nolint:paralleltest // as above
 		method, bot, token, body string
 		status                   int
 		typ, says                string

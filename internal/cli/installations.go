@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -109,7 +110,7 @@ func (c *installCommand) Run(ctx context.Context, p *program) error {
 		return fmt.Errorf("read configuration: %w", err)
 	}
 	if !json.Valid(configuration) {
-		return fmt.Errorf("the configuration is not JSON; give it as a file with --configuration, or on the standard input")
+		return errors.New("the configuration is not JSON; give it as a file with --configuration, or on the standard input")
 	}
 	if c.Alias == "" {
 		c.Alias = c.Integration

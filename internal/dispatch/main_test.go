@@ -24,7 +24,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 type config struct {
 	Greeting string          `json:"greeting"`
-	Token    handlers.Secret `json:"token,omitempty"`
+	Token    handlers.Secret `json:"token,omitzero"`
 }
 
 type ask struct {

@@ -30,7 +30,7 @@ func TestWebhookIsStoredAndThenAnswered(t *testing.T) {
 	}
 }
 
-func TestRefusals(t *testing.T) {
+func TestRefusals(t *testing.T) { //nolint:tparallel // what the cases leave behind is looked at after them
 	t.Parallel()
 	d := newDoor(t, brokertest.Start(t), nil)
 	body := list(one("a", "k", "hello"))
@@ -39,7 +39,7 @@ func TestRefusals(t *testing.T) {
 		change(r)
 		return r
 	}
-	for name, c := range map[string]struct {
+	for name, c := range map[string]struct { //nolint:paralleltest // as above
 		request *http.Request
 		status  int
 	}{

@@ -31,7 +31,7 @@ func (s *Store) createEvent(ctx context.Context, call client.Call, in *client.Cr
 	if err := checkName("type", in.Type); err != nil {
 		return nil, err
 	}
-	if err := checkObject("payload", in.Payload); err != nil {
+	if err := checkPayload(in.Payload); err != nil {
 		return nil, err
 	}
 	if err := checkSchedule(in.Schedule); err != nil {

@@ -159,7 +159,7 @@ func checkMessage(in *client.CreateMessageInput) error {
 	if err := checkName("type", in.Type); err != nil {
 		return err
 	}
-	if err := checkObject("payload", in.Payload); err != nil {
+	if err := checkPayload(in.Payload); err != nil {
 		return err
 	}
 	if in.Origin != "" && in.Origin != originSynthetic {

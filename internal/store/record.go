@@ -189,13 +189,13 @@ func checkLength(field, value string, limit int) error {
 	return nil
 }
 
-// checkObject checks a payload that must be a JSON object within the limit.
-func checkObject(field string, payload json.RawMessage) error {
+// checkPayload checks a payload that must be a JSON object within the limit.
+func checkPayload(payload json.RawMessage) error {
 	if len(payload) > maxPayload {
-		return client.NewError(client.PayloadTooLarge, "%s is larger than %d bytes", field, maxPayload)
+		return client.NewError(client.PayloadTooLarge, "payload is larger than %d bytes", maxPayload)
 	}
 	if trimmed := bytes.TrimSpace(payload); len(trimmed) == 0 || trimmed[0] != '{' || !json.Valid(trimmed) {
-		return client.NewError(client.InvalidPayload, "%s must be a JSON object", field)
+		return client.NewError(client.InvalidPayload, "payload must be a JSON object")
 	}
 	return nil
 }

@@ -175,7 +175,7 @@ func (s *Store) updateMessage(ctx context.Context, call client.Call, in *client.
 	payload := in.Payload
 	if given := string(bytes.TrimSpace(payload)); given == "" || given == "null" {
 		payload = nil
-	} else if err := checkObject("payload", payload); err != nil {
+	} else if err := checkPayload(payload); err != nil {
 		return nil, err
 	}
 	m, p, err := s.message(ctx, call.Caller, in.ID)

@@ -135,13 +135,13 @@ func (s *Store) setState(ctx context.Context, call client.Call, in *client.SetSt
 
 // patchState sets the state when there is none, as if it had been empty.
 func (s *Store) patchState(ctx context.Context, call client.Call, in *client.PatchStateInput) (*client.StateOutput, error) {
-	if err := checkObject("payload", in.Payload); err != nil {
+	if err := checkPayload(in.Payload); err != nil {
 		return nil, err
 	}
 	return s.editState(ctx, call, in.Type, in.ID, in.Name, func(state *storedState, exists bool) error {
 		fields, patch := map[string]json.RawMessage{}, map[string]json.RawMessage{}
 		if exists {
-			if err := checkObject("payload", state.Payload); err != nil {
+			if err := checkPayload(state.Payload); err != nil {
 				return client.NewError(client.InvalidPayload, "state %q is no object, so nothing can be laid over it", in.Name)
 			}
 			if err := json.Unmarshal(state.Payload, &fields); err != nil {
@@ -169,7 +169,7 @@ func checkSize(payload json.RawMessage) error {
 var errKept = errors.New("the state stays")
 
 func (s *Store) getOrSetState(ctx context.Context, call client.Call, in *client.SetStateInput) (*client.StateOutput, error) {
-	if err := errors.Join(checkExpiry(in.Expiry), checkObject("payload", in.Payload)); err != nil {
+	if err := errors.Join(checkExpiry(in.Expiry), checkPayload(in.Payload)); err != nil {
 		return nil, err
 	}
 	return s.editState(ctx, call, in.Type, in.ID, in.Name, func(state *storedState, exists bool) error {

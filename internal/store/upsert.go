@@ -70,7 +70,7 @@ func (s *Store) getOrCreateMessage(ctx context.Context, call client.Call, in *cl
 // oneMessage returns [broker.ErrConflict] when somebody else was faster.
 func (s *Store) oneMessage(ctx context.Context, call client.Call, in *client.GetOrCreateMessageInput, p parts, e effect, find index, selected client.Tags) (storedMessage, bool, error) {
 	by := cmp.Or(scoped(call), events.Nonce())
-	make := func(e effect) (storedMessage, bool, error) {
+	fresh := func(e effect) (storedMessage, bool, error) {
 		if in.Payload == nil {
 			return storedMessage{}, false, client.NewError(client.InvalidPayload, "payload is required, since there is no such message yet")
 		}
@@ -78,11 +78,11 @@ func (s *Store) oneMessage(ctx context.Context, call client.Call, in *client.Get
 		return m, m.MadeBy == by, err
 	}
 	if len(selected) == 0 {
-		return make(e)
+		return fresh(e)
 	}
 	if in.Payload == nil {
 		if _, err := s.messages.Get(ctx, find.key(selected)); errors.Is(err, broker.ErrNoKey) {
-			return make(e)
+			return fresh(e)
 		}
 	}
 	entry, err := find.decide(ctx, selected, e.ID)
@@ -98,11 +98,11 @@ func (s *Store) oneMessage(ctx context.Context, call client.Call, in *client.Get
 		if at, ok := events.TimeOf(id); ok {
 			decided.At = at.UTC()
 		}
-		return make(decided)
+		return fresh(decided)
 	case err != nil:
 		return found, false, err
 	case found.Deleted != nil && id == e.ID:
-		return make(e)
+		return fresh(e)
 	case found.Deleted != nil || !holds(found.Message.Tags, selected):
 		if _, err := s.messages.Update(ctx, entry.Key, []byte(e.ID), entry.Revision); err != nil {
 			return found, false, err

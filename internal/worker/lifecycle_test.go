@@ -105,7 +105,7 @@ func (w *town) ask(ask string) (*client.CallActionOutput, error) {
 	return w.bot().CallAction(w.Context(), client.CallActionInput{Type: "acme:ask", Input: input})
 }
 
-func TestActionsAnswerTheirCaller(t *testing.T) {
+func TestActionsAnswerTheirCaller(t *testing.T) { //nolint:tparallel // the cases share an action that counts
 	t.Parallel()
 	w := newTown(t, 2)
 	var attempts atomic.Int64
@@ -131,7 +131,7 @@ func TestActionsAnswerTheirCaller(t *testing.T) {
 	w.start("a")
 	w.start("b")
 	const unexpected = "an unexpected error occurred in the integration; its log has the cause"
-	for ask, want := range map[string]struct {
+	for ask, want := range map[string]struct { //nolint:paralleltest // as above
 		output string
 		reason string
 	}{

@@ -19,7 +19,7 @@ func TestOnlyAmbiguousMessagesAreSentTwice(t *testing.T) {
 	steps, seed := fromEnvironment(t, "TOWPATH_RANDOM_STEPS", 40)/2, fromEnvironment(t, "TOWPATH_RANDOM_SEED", int(time.Now().UnixNano()))
 	t.Logf("seed %d", seed)
 	const conversations, workers = 5, 2
-	d := &dice{rand: rand.New(rand.NewPCG(uint64(seed), 2))} //nolint:gosec // not for secrets
+	d := &dice{rand: rand.New(rand.NewPCG(uint64(seed), 2))}
 	w := newTown(t, 4)
 	err := w.fake.Script(
 		fake.Rule{Status: 500, Probability: 0.1, Seed: uint64(seed)},

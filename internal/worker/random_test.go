@@ -103,7 +103,7 @@ func TestNothingIsLostDoubledOrMisordered(t *testing.T) {
 	steps, seed := fromEnvironment(t, "TOWPATH_RANDOM_STEPS", 40), fromEnvironment(t, "TOWPATH_RANDOM_SEED", int(time.Now().UnixNano()))
 	t.Logf("seed %d", seed)
 	const keys, workers = 8, 3
-	d := &dice{rand: rand.New(rand.NewPCG(uint64(seed), 1))} //nolint:gosec // not for secrets
+	d := &dice{rand: rand.New(rand.NewPCG(uint64(seed), 1))}
 	w := newTown(t, 4)
 	w.webhook = flaky(d)
 	w.install("/api")
