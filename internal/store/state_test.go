@@ -3,6 +3,7 @@ package store_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -252,5 +253,110 @@ func TestAnActionAnswers(t *testing.T) {
 				t.Errorf("the action was asked for %d times", len(ids))
 			}
 		})
+	}
+}
+
+func TestAStateIsPatchedAndSetOnce(t *testing.T) {
+	t.Parallel()
+	s, _, first := installed(t)
+	ctx := t.Context()
+	c := as(first, bot)
+	name := client.StateInput{Type: client.BotState, ID: demo, Name: "n"}
+	patch := func(payload string) (*client.StateOutput, error) {
+		return c.PatchState(ctx, client.PatchStateInput{Type: name.Type, ID: name.ID, Name: name.Name, Payload: json.RawMessage(payload)})
+	}
+	if _, err := c.SetStateExpiry(ctx, client.SetStateExpiryInput{Type: name.Type, ID: name.ID, Name: name.Name, Expiry: 1000}); !errors.Is(err, client.ErrNotFound) {
+		t.Errorf("expiry of what is not there: %v", err)
+	}
+	for payload, want := range map[string]string{`{"a":1,"b":{"c":1}}`: `{"a":1,"b":{"c":1}}`} {
+		if got := must[*client.StateOutput](t)(patch(payload)); string(got.State.Payload) != want {
+			t.Errorf("patch of nothing: %s", got.State.Payload)
+		}
+	}
+	if got := must[*client.StateOutput](t)(patch(`{"b":{"d":2},"n":12345678901234567890.10}`)); string(got.State.Payload) != `{"a":1,"b":{"d":2},"n":12345678901234567890.10}` {
+		t.Errorf("shallow, and digit by digit: %s", got.State.Payload)
+	}
+	for payload, want := range map[string]client.ErrorType{
+		`[]`: client.InvalidPayload, `null`: client.InvalidPayload,
+		`{"x":"` + strings.Repeat("x", 131_060) + `"}`: client.PayloadTooLarge,
+	} {
+		if _, err := patch(payload); client.AsError(err).Type != want {
+			t.Errorf("patch of %d bytes: %v", len(payload), err)
+		}
+	}
+	stores := []*store.Store{first, s.open(s.connect())}
+	var group sync.WaitGroup
+	for i := range 32 {
+		group.Go(func() {
+			_, err := as(stores[i%2], bot).PatchState(ctx, client.PatchStateInput{
+				Type: name.Type, ID: name.ID, Name: name.Name, Payload: json.RawMessage(fmt.Sprintf(`{"k%d":1}`, i)),
+			})
+			once, failed := as(stores[i%2], bot).GetOrSetState(ctx, client.SetStateInput{
+				Type: name.Type, ID: name.ID, Name: "once", Payload: json.RawMessage(`{"n":1}`),
+			})
+			if err := errors.Join(err, failed); err != nil || string(once.State.Payload) != `{"n":1}` {
+				t.Errorf("%v, %v", once, err)
+			}
+		})
+	}
+	group.Wait()
+	var fields map[string]any
+	if err := json.Unmarshal(must[*client.StateOutput](t)(c.GetState(ctx, name)).State.Payload, &fields); err != nil || len(fields) != 3+32 {
+		t.Errorf("%d fields after 32 patches at once, want %d: %v", len(fields), 3+32, err)
+	}
+}
+
+// The clock of expiry starts again with every use.
+func TestAStateThatIsUsedDoesNotExpire(t *testing.T) {
+	t.Parallel()
+	_, b, s := installed(t)
+	ctx := t.Context()
+	c := as(s, bot)
+	for _, name := range []string{"read", "idle", "kept"} {
+		must[*client.StateOutput](t)(c.SetState(ctx, client.SetStateInput{Type: client.BotState, ID: demo, Name: name, Payload: json.RawMessage(`{}`), Expiry: 2000}))
+	}
+	must[*client.StateOutput](t)(c.SetStateExpiry(ctx, client.SetStateExpiryInput{Type: client.BotState, ID: demo, Name: "kept"}))
+	bucket := must[*broker.Bucket](t)(b.Bucket(ctx, broker.States))
+	eventually(t, "the end of the idle one", 20*time.Second, func() bool {
+		if _, err := c.GetState(ctx, client.StateInput{Type: client.BotState, ID: demo, Name: "read"}); err != nil {
+			t.Fatalf("the one that is read: %v", err)
+		}
+		_, err := bucket.Get(ctx, broker.Key(demo, "", "bot", demo, "idle"))
+		return errors.Is(err, broker.ErrNoKey)
+	})
+	must[*client.StateOutput](t)(c.GetState(ctx, client.StateInput{Type: client.BotState, ID: demo, Name: "kept"}))
+}
+
+func TestACountIsCountedOncePerEffect(t *testing.T) {
+	t.Parallel()
+	_, _, s := installed(t)
+	ctx := t.Context()
+	for range 2 {
+		c := as(s, slack, "dlv_1")
+		for range 2 {
+			if err := c.TrackAnalytics(ctx, client.TrackAnalyticsInput{Name: "sent", Count: 3}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	var group sync.WaitGroup
+	for range 20 {
+		group.Go(func() {
+			if err := as(s, slack).TrackAnalytics(ctx, client.TrackAnalyticsInput{Name: "sent", Count: 1}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	if n := must[int64](t)(s.Analytics(ctx, demo, "slack", "sent")); n != 26 {
+		t.Errorf("counted %d, want 26", n)
+	}
+	if n := must[int64](t)(s.Analytics(ctx, demo, "", "sent")); n != 0 {
+		t.Errorf("the bot counted %d", n)
+	}
+	for _, in := range []client.TrackAnalyticsInput{{Count: 1}, {Name: "x"}, {Name: strings.Repeat("n", 201), Count: 1}} {
+		if err := as(s, slack).TrackAnalytics(ctx, in); !errors.Is(err, client.ErrInvalid) {
+			t.Errorf("%+v: %v", in, err)
+		}
 	}
 }
