@@ -22,7 +22,7 @@ type ingestFlags struct {
 func (n *node) runIngest(ctx context.Context, listener net.Listener, flags ingestFlags) {
 	n.serve(ctx, listener, ingest.New(ingest.Config{
 		Broker: n.broker, Directory: n.directory, Installations: n.installations(), Logger: n.logger,
-		Metrics: n.metrics, MaxBody: flags.MaxBody, Deadline: flags.Deadline,
+		Metrics: n.metrics, Secrets: os.LookupEnv, MaxBody: flags.MaxBody, Deadline: flags.Deadline,
 	}))
 }
 

@@ -29,6 +29,9 @@ type Config struct {
 	Installations *dispatch.Installations
 	Logger        *logrus.Logger
 	Metrics       prometheus.Registerer
+	// Secrets finds what integrations with a global webhook need to know; none
+	// are found when nil.
+	Secrets dispatch.Secrets
 	// MaxBody bounds a request's body, in bytes; 2 MiB when zero.
 	MaxBody int64
 	// Deadline bounds the time from a whole request to its answer; 2.5 s when
@@ -65,8 +68,12 @@ func New(config Config) http.Handler {
 		config.Metrics.MustRegister(in.outcomes)
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("/webhooks/{webhookId}", in.serve)
-	mux.HandleFunc("/webhooks/{webhookId}/{rest...}", in.serve)
+	one := func(w http.ResponseWriter, r *http.Request) { in.serve(w, r, in.byWebhookID) }
+	mux.HandleFunc("/webhooks/{webhookId}", one)
+	mux.HandleFunc("/webhooks/{webhookId}/{rest...}", one)
+	all := func(w http.ResponseWriter, r *http.Request) { in.serve(w, r, in.byIdentifier) }
+	mux.HandleFunc("/integration/global/{integration}", all)
+	mux.HandleFunc("/integration/global/{integration}/{rest...}", all)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "webhooks are at /webhooks/{webhookId}", http.StatusNotFound)
 	})
@@ -84,8 +91,12 @@ type refusal struct {
 
 func (r *refusal) Error() string { return fmt.Sprintf("%s: %v", r.reason, r.cause) }
 
-func (in *ingest) serve(w http.ResponseWriter, r *http.Request) {
-	integration, outcome, response, err := in.accept(w, r)
+// finder finds whom a request is for, and reads it. A response answers it
+// without anybody.
+type finder func(w http.ResponseWriter, r *http.Request) (store.Installation, *events.Request, *events.Response, error)
+
+func (in *ingest) serve(w http.ResponseWriter, r *http.Request, find finder) {
+	integration, outcome, response, err := in.accept(w, r, find)
 	entry := in.Logger.WithFields(logrus.Fields{"webhook": r.PathValue("webhookId"), "integration": integration})
 	refused := &refusal{}
 	switch {
@@ -140,7 +151,7 @@ func write(w http.ResponseWriter, response *events.Response) {
 
 // accept takes one request through every step. A nil response means 200 with
 // an empty body.
-func (in *ingest) accept(w http.ResponseWriter, r *http.Request) (integration, outcome string, response *events.Response, err error) {
+func (in *ingest) accept(w http.ResponseWriter, r *http.Request, find finder) (integration, outcome string, response *events.Response, err error) {
 	defer func() {
 		// An integration's panic is a bug that the next version may not have,
 		// so the platform shall keep what it has to say.
@@ -155,14 +166,12 @@ func (in *ingest) accept(w http.ResponseWriter, r *http.Request) (integration, o
 	if !in.Directory.Ready() {
 		return "", "", nil, &refusal{http.StatusServiceUnavailable, "not_ready", "not ready yet, send it again", errors.New("the installations are not loaded")}
 	}
-	installation, ok := in.Directory.Installation(r.PathValue("webhookId"))
-	if !ok || installation.Disabled {
-		return "", "", nil, &refusal{http.StatusNotFound, "unknown", "no such webhook", errors.New("no such installation, or it is disabled")}
-	}
-	integration = installation.Integration
-	request, err := in.read(w, r)
-	if err != nil {
+	installation, request, response, err := find(w, r)
+	if integration = installation.Integration; err != nil {
 		return integration, "", nil, err
+	}
+	if response != nil {
+		return integration, "handshake", response, nil
 	}
 	installed, _, err := in.Installations.Resolve(dispatch.TargetOf(installation, ""))
 	if err != nil {
@@ -203,6 +212,17 @@ func (in *ingest) accept(w http.ResponseWriter, r *http.Request) (integration, o
 		}
 	}
 	return integration, outcome, waiting.answer(r.Context(), outcome == "accepted"), nil
+}
+
+var errUnknown = &refusal{http.StatusNotFound, "unknown", "no such webhook", errors.New("no such installation, or it is disabled")}
+
+func (in *ingest) byWebhookID(w http.ResponseWriter, r *http.Request) (store.Installation, *events.Request, *events.Response, error) {
+	installation, ok := in.Directory.Installation(r.PathValue("webhookId"))
+	if !ok || installation.Disabled {
+		return store.Installation{}, nil, nil, errUnknown
+	}
+	request, err := in.read(w, r)
+	return installation, request, nil, err
 }
 
 func (in *ingest) read(w http.ResponseWriter, r *http.Request) (*events.Request, error) {

@@ -1,0 +1,184 @@
+package cli_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/towpath/towpath/internal/cli"
+	"github.com/towpath/towpath/pkg/client"
+	"github.com/towpath/towpath/pkg/events"
+	"github.com/towpath/towpath/pkg/handlers"
+)
+
+type acmeConfig struct {
+	Team string `json:"team"`
+	Key  string `json:"key"`
+}
+
+// acme is an integration that somebody wrote elsewhere: one webhook for all
+// teams, and commands that the handler answers itself.
+func acme(release <-chan struct{}) handlers.Integration[acmeConfig] {
+	return handlers.Integration[acmeConfig]{
+		Name: "acme", Version: "1.0.0",
+		Secrets: map[string]handlers.SecretInfo{"PING": {Optional: true}},
+		Identifier: &handlers.Identifier{
+			Extract: func(r *events.Request, _ handlers.SecretLookup) (string, error) { return r.Header.Get("X-Team"), nil },
+			Fallback: func(r *events.Request, _ handlers.SecretLookup, _ time.Time) (*events.Response, error) {
+				if r.Query == "challenge=1" {
+					return &events.Response{Body: []byte("1")}, nil
+				}
+				return nil, nil
+			},
+		},
+		Verify: func(r *events.Request, c acmeConfig, _ time.Time) error {
+			if r.Header.Get("X-Key") != c.Key {
+				return errors.New("the key is wrong")
+			}
+			return nil
+		},
+		Split: func(r *events.Request, _ acmeConfig) ([]handlers.Part, error) {
+			return []handlers.Part{{ID: r.Header.Get("X-Id")}}, nil
+		},
+		Answers: &handlers.Answers{
+			Awaited: func(r *events.Request) bool { return strings.HasPrefix(string(r.Body), "/") },
+			Within:  2 * time.Second,
+			Late:    &events.Response{Status: http.StatusAccepted, Body: []byte("still working")},
+		},
+		Register: func(ctx context.Context, p handlers.RegisterProps[acmeConfig]) error {
+			return p.Client.ConfigureIntegration(ctx, client.ConfigureIntegrationInput{Identifier: client.To(p.Ctx.Configuration.Team)})
+		},
+		Handler: func(ctx context.Context, p handlers.WebhookProps[acmeConfig]) (*events.Response, error) {
+			if string(p.Req.Body) == "/slow" {
+				select {
+				case <-release:
+				case <-ctx.Done():
+					return nil, ctx.Err()
+				}
+			}
+			return &events.Response{
+				Status: http.StatusOK, Header: http.Header{"X-Answered-By": {p.Ctx.Configuration.Team}},
+				Body: append([]byte("done: "), p.Req.Body...),
+			}, nil
+		},
+	}
+}
+
+// own is a dev with integrations of its own.
+type own struct {
+	*testing.T
+	ingest string
+}
+
+func startOwn(t *testing.T, configuration string, integrations ...handlers.Registrable) *own {
+	t.Helper()
+	dir := t.TempDir()
+	var stdout, stderr output
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan int)
+	go func() {
+		ended <- cli.Run(ctx, []string{
+			"dev", "--dir", dir, "--config", write(t, configuration), "--partitions", "4",
+			"--ingest", "127.0.0.1:0", "--api", "127.0.0.1:0", "--ops", "127.0.0.1:0", "--nats", "127.0.0.1:0",
+		}, &stdout, &stderr, integrations)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if status := <-ended; status != 0 {
+			t.Errorf("dev ends with %d: %s", status, stderr.String())
+		}
+		http.DefaultClient.CloseIdleConnections()
+	})
+	var dev struct {
+		Ingest string `json:"ingest"`
+	}
+	until(t, "dev.json", func() bool {
+		data, err := os.ReadFile(filepath.Join(dir, "dev.json"))
+		return err == nil && json.Unmarshal(data, &dev) == nil
+	})
+	return &own{t, dev.Ingest}
+}
+
+// post sends a request as the platform would, and returns status and body.
+func (o *own) post(path, body string, header ...string) (int, string) {
+	o.Helper()
+	request, err := http.NewRequestWithContext(o.Context(), http.MethodPost, o.ingest+path, strings.NewReader(body))
+	if err != nil {
+		o.Fatal(err)
+	}
+	for i := 0; i < len(header); i += 2 {
+		request.Header.Set(header[i], header[i+1])
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		o.Fatal(err)
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
+		o.Fatal(err)
+	}
+	return response.StatusCode, strings.TrimSpace(string(answer))
+}
+
+const twoTeams = `
+bots:
+  - {id: demo, token: demo-token-of-the-test}
+installations:
+  - {bot: demo, integration: acme, alias: red, webhookId: red, configuration: {team: red-team, key: k1}}
+  - {bot: demo, integration: acme, alias: blue, webhookId: blue, configuration: {team: blue-team, key: k2}}
+`
+
+func TestOneGlobalWebhookServesEveryInstallation(t *testing.T) {
+	t.Parallel()
+	o := startOwn(t, twoTeams, acme(nil))
+	const global = "/integration/global/acme"
+	until(t, "the identifiers", func() bool {
+		status, _ := o.post(global, "x", "X-Team", "blue-team", "X-Key", "k2", "X-Id", "0")
+		return status == http.StatusOK
+	})
+	for name, c := range map[string]struct {
+		path, body string
+		header     []string
+		status     int
+		answer     string
+	}{
+		"answered by the one that is meant": {global, "/who", []string{"X-Team", "red-team", "X-Key", "k1", "X-Id", "1"}, 200, "done: /who"},
+		"verified with its configuration":   {global, "/who", []string{"X-Team", "red-team", "X-Key", "k2", "X-Id", "2"}, 401, "the request could not be verified"},
+		"nobody of that name":               {global, "/who", []string{"X-Team", "green", "X-Key", "k1", "X-Id", "3"}, 404, "no such webhook"},
+		"names nobody":                      {global, "/who", nil, 404, "the request names no installation"},
+		"names nobody, but is a handshake":  {global + "?challenge=1", "", nil, 200, "1"},
+		"no integration of that name":       {"/integration/global/nobody", "", nil, 404, "no such webhook"},
+	} {
+		if status, answer := o.post(c.path, c.body, c.header...); status != c.status || answer != c.answer {
+			t.Errorf("%s: %d %q, want %d %q", name, status, answer, c.status, c.answer)
+		}
+	}
+}
+
+func TestAHandlersAnswerIsAwaitedAndKeptWhenLate(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	o := startOwn(t, twoTeams, acme(release))
+	if status, answer := o.post("/webhooks/red", "/hello", "X-Key", "k1", "X-Id", "1"); status != 200 || answer != "done: /hello" {
+		t.Fatalf("in time: %d %q", status, answer)
+	}
+	if status, answer := o.post("/webhooks/red", "no command", "X-Key", "k1", "X-Id", "2"); status != 200 || answer != "" {
+		t.Fatalf("what is no command is only stored: %d %q", status, answer)
+	}
+	if status, answer := o.post("/webhooks/red", "/slow", "X-Key", "k1", "X-Id", "3"); status != http.StatusAccepted || answer != "still working" {
+		t.Fatalf("late: %d %q", status, answer)
+	}
+	close(release)
+	until(t, "the late answer", func() bool {
+		status, answer := o.post("/webhooks/red", "/slow", "X-Key", "k1", "X-Id", "3")
+		return status == http.StatusOK && answer == "done: /slow"
+	})
+}
