@@ -59,8 +59,8 @@ func (b *Broker) Cancel(ctx context.Context, id string) error {
 const dueConsumer = "due"
 
 // dueAgainAfter is how long a due wake-up stays with a worker that says
-// nothing.
-const dueAgainAfter = 30 * time.Second
+// nothing: as long as the work of a dead one may take to start elsewhere.
+const dueAgainAfter = 5 * time.Second
 
 func dueConfig() jetstream.ConsumerConfig {
 	return jetstream.ConsumerConfig{

@@ -81,7 +81,7 @@ func TestAChangeThatWasNotToldIsToldByTheNext(t *testing.T) {
 	record["untold"] = []any{map[string]any{
 		"id": "upd_01KAJ00000000000000000DEAD", "at": "2026-11-20T10:00:00Z", "operation": events.MessageUpdated, "data": map[string]any{},
 	}}
-	must[uint64](t)(bucket.Update(ctx, entry.Key, []byte(must[[]byte](t)(json.Marshal(record))), entry.Revision))
+	must[uint64](t)(bucket.Update(ctx, entry.Key, must[[]byte](t)(json.Marshal(record)), entry.Revision))
 	for range 2 {
 		must[*client.MessageOutput](t)(as(s, bot).UpdateMessage(ctx, client.UpdateMessageInput{ID: m.ID, Tags: client.Tags{"slack:x": "1"}}))
 	}
