@@ -25,6 +25,7 @@ const (
 	Cursors       BucketName = "cursors"
 	Leases        BucketName = "leases"
 	Seen          BucketName = "seen"
+	Usage         BucketName = "usage"
 )
 
 // SeenFor is how long the id of a handled delivery is remembered. The longest
@@ -141,7 +142,7 @@ func (t Topology) buckets() []jetstream.KeyValueConfig {
 	lifetimes := map[BucketName]time.Duration{Seen: SeenFor, EventRecords: 30 * 24 * time.Hour}
 	var all []jetstream.KeyValueConfig
 	for _, name := range []BucketName{
-		Bots, Installations, Users, Conversations, Messages, EventRecords, States, Cursors, Leases, Seen,
+		Bots, Installations, Users, Conversations, Messages, EventRecords, States, Cursors, Leases, Seen, Usage,
 	} {
 		config := jetstream.KeyValueConfig{
 			Bucket: string(name), History: 1, TTL: lifetimes[name], Storage: jetstream.FileStorage, Replicas: t.Replicas,

@@ -19,6 +19,7 @@ type commands struct {
 	Trigger       triggerCommand       `cmd:"" help:"Send a signed sample webhook and watch what becomes of it."`
 	Installations installationsCommand `cmd:"" help:"List the installations, their webhook URLs and their status."`
 	Logs          logsCommand          `cmd:"" help:"Show what integrations wrote for the bot's owner."`
+	Usage         usageCommand         `cmd:"" help:"Show what each installation's actions cost, by month."`
 	Definition    definitionCommand    `cmd:"" help:"Print an integration's definition as JSON."`
 
 	Provision provisionCommand `cmd:"" help:"Create streams and apply the configuration file. Idempotent."`

@@ -23,6 +23,10 @@ type acmeConfig struct {
 	Key  string `json:"key"`
 }
 
+type question struct {
+	Ask string `json:"ask"`
+}
+
 // acme is an integration that somebody wrote elsewhere: one webhook for all
 // teams, and commands that the handler answers itself.
 func acme(release <-chan struct{}) handlers.Integration[acmeConfig] {
@@ -55,6 +59,14 @@ func acme(release <-chan struct{}) handlers.Integration[acmeConfig] {
 		Register: func(ctx context.Context, p handlers.RegisterProps[acmeConfig]) error {
 			return p.Client.ConfigureIntegration(ctx, client.ConfigureIntegrationInput{Identifier: client.To(p.Ctx.Configuration.Team)})
 		},
+		Actions: handlers.Actions[acmeConfig]{
+			"ask": handlers.NewAction(handlers.ActionInfo{Billable: true},
+				func(_ context.Context, p handlers.ActionProps[acmeConfig, question]) (question, error) {
+					p.Metadata.SetCost(7)
+					p.Metadata.SetCost(1.5) // the last one counts
+					return p.Input, nil
+				}),
+		},
 		Handler: func(ctx context.Context, p handlers.WebhookProps[acmeConfig]) (*events.Response, error) {
 			if string(p.Req.Body) == "/slow" {
 				select {
@@ -74,7 +86,7 @@ func acme(release <-chan struct{}) handlers.Integration[acmeConfig] {
 // own is a dev with integrations of its own.
 type own struct {
 	*testing.T
-	ingest string
+	dir, ingest, api string
 }
 
 func startOwn(t *testing.T, configuration string, integrations ...handlers.Registrable) *own {
@@ -98,12 +110,13 @@ func startOwn(t *testing.T, configuration string, integrations ...handlers.Regis
 	})
 	var dev struct {
 		Ingest string `json:"ingest"`
+		API    string `json:"api"`
 	}
 	until(t, "dev.json", func() bool {
 		data, err := os.ReadFile(filepath.Join(dir, "dev.json"))
 		return err == nil && json.Unmarshal(data, &dev) == nil
 	})
-	return &own{t, dev.Ingest}
+	return &own{t, dir, dev.Ingest, dev.API}
 }
 
 // post sends a request as the platform would, and returns status and body.
@@ -181,4 +194,32 @@ func TestAHandlersAnswerIsAwaitedAndKeptWhenLate(t *testing.T) {
 		status, answer := o.post("/webhooks/red", "/slow", "X-Key", "k1", "X-Id", "3")
 		return status == http.StatusOK && answer == "done: /slow"
 	})
+}
+
+func TestUsageIsSummedByMonth(t *testing.T) {
+	t.Parallel()
+	o := startOwn(t, twoTeams, acme(nil))
+	bot := client.New(&client.HTTP{BaseURL: o.api, Token: "demo-token-of-the-test"}, client.Caller{BotID: "demo"})
+	for range 3 {
+		out, err := bot.CallAction(t.Context(), client.CallActionInput{Type: "red:ask", Input: json.RawMessage(`{"ask":"a"}`)})
+		if err != nil || string(out.Output) != `{"ask":"a"}` {
+			t.Fatalf("%v, %v", out, err)
+		}
+	}
+	var stdout, stderr output
+	if status := cli.Run(t.Context(), []string{"usage", "--dir", o.dir, "--json"}, &stdout, &stderr, nil); status != 0 {
+		t.Fatal(stderr.String())
+	}
+	var row struct {
+		Alias   string  `json:"alias"`
+		Month   string  `json:"month"`
+		Actions int     `json:"actions"`
+		Cost    float64 `json:"cost"`
+	}
+	if err := json.Unmarshal([]byte(stdout.String()), &row); err != nil {
+		t.Fatalf("%v: %s", err, stdout.String())
+	}
+	if row.Alias != "red" || row.Actions != 3 || row.Cost != 4.5 || row.Month != time.Now().UTC().Format("2006-01") {
+		t.Fatalf("usage is %+v", row)
+	}
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -66,6 +68,47 @@ func (s *Store) Remember(ctx context.Context, delivery string, h Handled) error 
 		return nil
 	}
 	return err
+}
+
+// Usage is what an installation's actions cost in one month.
+type Usage struct {
+	WebhookID string  `json:"webhookId"`
+	Month     string  `json:"month"` // "2026-11", in UTC
+	Actions   int     `json:"actions"`
+	Cost      float64 `json:"cost"`
+}
+
+// Charge adds a delivery's cost to its installation's usage. Charged again, a
+// delivery costs no more.
+func (s *Store) Charge(ctx context.Context, webhookID, delivery string, at time.Time, cost float64) error {
+	key := broker.Key(webhookID, at.UTC().Format("2006-01"), delivery)
+	err := create(ctx, s.usage, key, cost)
+	if errors.Is(err, broker.ErrConflict) {
+		return nil
+	}
+	return err
+}
+
+// Usage returns what each month's actions of an installation cost, the latest
+// month first.
+func (s *Store) Usage(ctx context.Context, webhookID string) ([]Usage, error) {
+	keys, err := s.usage.Keys(ctx, broker.Key(webhookID)+".*.*")
+	if err != nil {
+		return nil, err
+	}
+	months := map[string]Usage{}
+	for _, key := range keys {
+		cost, _, err := load[float64](ctx, s.usage, key)
+		if err != nil {
+			return nil, err
+		}
+		month := strings.Split(key, ".")[1]
+		sum := months[month]
+		months[month] = Usage{WebhookID: webhookID, Month: month, Actions: sum.Actions + 1, Cost: sum.Cost + cost}
+	}
+	all := slices.Collect(maps.Values(months))
+	slices.SortFunc(all, func(a, b Usage) int { return strings.Compare(b.Month, a.Month) })
+	return all, nil
 }
 
 // WatchHandled calls visit once the delivery is at its end, and returns when

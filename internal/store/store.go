@@ -27,7 +27,7 @@ type Store struct {
 	now    func() time.Time
 	table  map[string]handler
 
-	bots, installations, users, conversations, messages, events, states, seen *broker.Bucket
+	bots, installations, users, conversations, messages, events, states, seen, usage *broker.Bucket
 }
 
 // handler carries out one operation of the table.
@@ -57,7 +57,7 @@ func Open(ctx context.Context, b *broker.Broker) (*Store, error) {
 	for name, bucket := range map[broker.BucketName]**broker.Bucket{
 		broker.Bots: &s.bots, broker.Installations: &s.installations, broker.Users: &s.users,
 		broker.Conversations: &s.conversations, broker.Messages: &s.messages, broker.EventRecords: &s.events,
-		broker.States: &s.states, broker.Seen: &s.seen,
+		broker.States: &s.states, broker.Seen: &s.seen, broker.Usage: &s.usage,
 	} {
 		opened, err := b.Bucket(ctx, name)
 		if err != nil {

@@ -34,8 +34,11 @@ func (d *delivery) finish(installation store.Installation, result dispatch.Resul
 	if !done {
 		handled.Outcome = store.DeadLettered
 	}
-	if result.Action != nil && done {
+	if result.Action != nil && done && result.Action.Cost != 0 {
 		handled.Cost = result.Action.Cost
+		if err := d.Store.Charge(d.running, installation.WebhookID, d.event.ID(), d.event.Time(), handled.Cost); err != nil {
+			return err
+		}
 	}
 	if d.operation != events.WebhookReceived {
 		return d.remember(handled)
