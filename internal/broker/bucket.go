@@ -213,6 +213,8 @@ func (k *Bucket) Watch(ctx context.Context, pattern string, current func(), visi
 			return context.Cause(ctx)
 		case entry, open := <-watcher.Updates():
 			switch {
+			case !open && ctx.Err() != nil:
+				return context.Cause(ctx) // the watcher saw it first
 			case !open:
 				return k.fail("watch", pattern, ErrUnavailable)
 			case entry == nil:

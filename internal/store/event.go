@@ -1,7 +1,9 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"strings"
 	"time"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/towpath/towpath/internal/broker"
 	"github.com/towpath/towpath/pkg/client"
+	"github.com/towpath/towpath/pkg/events"
 )
 
 // clockSkew is how far the clocks of NATS's servers may be apart.
@@ -134,37 +137,94 @@ func (s *Store) checkReferences(ctx context.Context, caller client.Caller, in *c
 
 func (s *Store) getEvent(ctx context.Context, call client.Call, in *client.IDInput) (*client.EventOutput, error) {
 	found, _, err := load[storedEvent](ctx, s.events, broker.Key(call.Caller.BotID, in.ID))
+	if errors.Is(err, broker.ErrNoKey) && strings.HasPrefix(in.ID, "evt_") {
+		found, err = s.eventOfMessage(ctx, call.Caller, in.ID)
+	}
 	if errors.Is(err, broker.ErrNoKey) || err == nil && hidden(call.Caller, found.Alias) {
 		return nil, client.NotFound("Event", in.ID)
 	}
 	return &client.EventOutput{Event: found.Event}, err
 }
 
+// messageOf returns the id of the message that an event tells of. On the wire
+// such an event goes by the message's id.
+func messageOf(event string) string {
+	if rest, ok := strings.CutPrefix(event, "evt_"); ok {
+		return "msg_" + rest
+	}
+	return event
+}
+
+// eventOfMessage is the event that told a bot of an incoming message. It has no
+// record of its own; what the bot did with it is kept with the message.
+func (s *Store) eventOfMessage(ctx context.Context, caller client.Caller, id string) (storedEvent, error) {
+	m, p, err := s.message(ctx, caller, messageOf(id))
+	if err == nil && (m.Seq == 0 || m.Message.Direction != client.Incoming) {
+		err = broker.ErrNoKey
+	}
+	if err == nil {
+		p.user, err = s.user(ctx, caller, m.Message.UserID)
+	}
+	if err != nil {
+		return storedEvent{}, err
+	}
+	payload, err := json.Marshal(incomingPayload{
+		Message: viewMessage(caller, m), User: viewUser(caller, p.user), Conversation: viewConversation(caller, p.conversation),
+	})
+	return storedEvent{Alias: m.Alias, Event: client.Event{
+		ID: id, CreatedAt: m.Message.CreatedAt, Type: string(events.MessageCreated), Payload: payload,
+		ConversationID: m.Message.ConversationID, UserID: m.Message.UserID, MessageID: m.Message.ID,
+		Status: cmp.Or(m.Handled.Status, client.EventPending), FailureReason: m.Handled.FailureReason,
+	}}, err
+}
+
 // maxReason is how long the reason of a failure may be, in characters.
 const maxReason = 2000
 
+// handling is what a bot said that it did with an event.
+type handling struct {
+	Status        client.EventStatus `json:"status,omitempty"`
+	FailureReason *string            `json:"failureReason,omitempty"`
+}
+
+// open tells whether a status may still change.
+func open(status client.EventStatus) bool {
+	return status == "" || status == client.EventPending || status == client.EventFailed
+}
+
 // SetEventStatus writes down what a bot did with an event: processed, ignored
 // or failed, for a reason. What failed may still be processed; what is
-// processed or ignored stays so. An event that has no record, such as that of a
-// message, is [client.ErrNotFound].
+// processed or ignored stays so. The id is that of the event, or of the message
+// that it tells of; [client.ErrNotFound] when there is none.
 func (s *Store) SetEventStatus(ctx context.Context, bot, id string, status client.EventStatus, reason string) error {
 	if status != client.EventProcessed && status != client.EventIgnored && status != client.EventFailed {
 		return client.NewError(client.InvalidPayload, "a bot does not set an event's status to %q", status)
 	}
+	done := handling{Status: status}
+	if status == client.EventFailed {
+		cut := []rune(reason)
+		reason := string(cut[:min(len(cut), maxReason)])
+		done.FailureReason = &reason
+	}
 	_, err := change(ctx, s.events, broker.Key(bot, id), func(stored *storedEvent) (bool, error) {
-		e := &stored.Event
-		if e.Status != client.EventPending && e.Status != client.EventFailed {
+		if !open(stored.Event.Status) {
 			return false, nil
 		}
-		e.Status, e.FailureReason = status, nil
-		if status == client.EventFailed {
-			cut := []rune(reason)
-			cut = cut[:min(len(cut), maxReason)]
-			reason := string(cut)
-			e.FailureReason = &reason
-		}
+		stored.Event.Status, stored.Event.FailureReason = done.Status, done.FailureReason
 		return true, nil
 	})
+	if errors.Is(err, broker.ErrNoKey) {
+		_, err = change(ctx, s.messages, broker.Key(bot, messageOf(id)), func(m *storedMessage) (bool, error) {
+			if m.Deleted != nil || m.Message.Direction != client.Incoming {
+				return false, broker.ErrNoKey
+			}
+			if !open(m.Handled.Status) {
+				return false, nil
+			}
+			m.Handled = done
+			return true, nil
+		})
+	}
 	if errors.Is(err, broker.ErrNoKey) {
 		return client.NotFound("Event", id)
 	}

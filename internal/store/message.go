@@ -28,6 +28,7 @@ type storedMessage struct {
 	// one delivery have one time and are listed by it.
 	Seq     uint64    `json:"seq,omitempty"`
 	MadeBy  string    `json:"madeBy,omitempty"` // identity of the effect that made it, or of the call
+	Handled handling  `json:"handled,omitzero"` // by the bot that is told of it
 	Deleted *deletion `json:"deleted,omitempty"`
 	Untold  []news    `json:"untold,omitempty"`
 }

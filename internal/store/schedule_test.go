@@ -215,7 +215,8 @@ func TestABotReportsWhatItDidWithAnEvent(t *testing.T) {
 	}
 	ids := map[string]string{"good": fire("good"), "boring": fire("boring"), "bad": fire("bad"), "silent": fire("silent"), "unheard": fire("unheard")}
 	conversation, user := talk(t, s)
-	must[*client.MessageOutput](t)(as(s, slack).CreateMessage(ctx, text(conversation, user, "hello"))) // has no record as an event
+	message := must[*client.MessageOutput](t)(as(s, slack).CreateMessage(ctx, text(conversation, user, "hello"))).Message
+	ids["message"] = "evt" + message.ID[len("msg"):] // kept with the message
 	reading, stop := context.WithCancel(ctx)
 	failed := false
 	subscription := broker.Subscription{Bot: demo, Name: "b", Types: []string{"slack:good", "slack:boring", "slack:bad", "slack:silent", "message_created"}}
@@ -244,6 +245,7 @@ func TestABotReportsWhatItDidWithAnEvent(t *testing.T) {
 	})
 	want := map[string]client.EventStatus{
 		"good": client.EventProcessed, "boring": client.EventIgnored, "bad": client.EventFailed, "silent": client.EventPending, "unheard": client.EventPending,
+		"message": client.EventProcessed,
 	}
 	eventually(t, "the statuses", 30*time.Second, func() bool {
 		for typ, status := range want {
