@@ -141,7 +141,8 @@ func mapError(err error) error {
 	}
 	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
 		switch {
-		case strings.Contains(api.Description, "maximum") || api.ErrorCode == codeInsufficientResources:
+		case strings.Contains(api.Description, "maximum bytes exceeded") || strings.Contains(api.Description, "maximum messages exceeded"),
+			api.ErrorCode == codeInsufficientResources:
 			return fmt.Errorf("%w: %s", ErrFull, api.Description)
 		case api.Code == 503 || api.ErrorCode == codeStoreFailed:
 			return fmt.Errorf("%w: %s", ErrUnavailable, api.Description)

@@ -130,13 +130,21 @@ func (k *Bucket) write(ctx context.Context, what, key string, do func(context.Co
 	if err == nil {
 		return revision, nil
 	}
-	if api, ok := errors.AsType[*jetstream.APIError](err); ok && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence {
-		return 0, ErrConflict
-	}
-	if errors.Is(err, jetstream.ErrKeyExists) {
+	if isConflict(err) {
 		return 0, ErrConflict
 	}
 	return 0, k.fail(what, key, err)
+}
+
+// isConflict tells a lost race. A replicated stream says so in a way of its
+// own while the winner's write is still under way.
+func isConflict(err error) bool {
+	if errors.Is(err, jetstream.ErrKeyExists) {
+		return true
+	}
+	api, ok := errors.AsType[*jetstream.APIError](err)
+	return ok && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
+		api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }
 
 // Modify changes a key by compare-and-swap until it succeeds. Change gets the

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -68,6 +69,9 @@ func New(ctx context.Context, config Config) (*Worker, error) {
 // handlers finish within the grace, and hands everything else over at once.
 func (w *Worker) Run(ctx context.Context) {
 	defer w.wakeUp(ctx)()
+	var trimming sync.WaitGroup
+	trimming.Go(func() { w.trimHistory(ctx) })
+	defer trimming.Wait()
 	w.Broker.Share(ctx, w.Lease, w.own)
 }
 
