@@ -39,8 +39,8 @@ type Delivery struct {
 type Props[C any] struct {
 	Ctx    Context[C]
 	Client *client.Client
-	// HTTP is the only way to the platform: what goes through it is limited,
-	// traced and recorded.
+	// HTTP is the only way to the platform: what goes through it is bounded,
+	// sent at most once, and known to have been answered or not.
 	HTTP     *http.Client
 	Logger   Logger
 	Delivery Delivery

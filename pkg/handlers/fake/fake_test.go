@@ -100,7 +100,10 @@ func TestRecordsWhatArrivesAndWhetherItWasTaken(t *testing.T) {
 		t.Error(diff)
 	}
 
-	_, list := ask(t, "GET", url+"/_requests", "")
+	if _, list := ask(t, "GET", url+"/_requests", ""); strings.Contains(list, "headers") {
+		t.Errorf("headers are shown unasked: %s", list)
+	}
+	_, list := ask(t, "GET", url+"/_requests?headers=true", "")
 	var raw []map[string]any
 	if err := json.Unmarshal([]byte(list), &raw); err != nil || len(raw) != len(want) {
 		t.Fatalf("%v in %s", err, list)

@@ -196,5 +196,10 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set(NextHeader, strconv.Itoa(next))
 	// A reader that is gone has nothing to be told.
+	if query.Get("headers") != "true" {
+		for i := range found {
+			found[i].Headers = nil
+		}
+	}
 	_ = json.NewEncoder(w).Encode(found)
 }
