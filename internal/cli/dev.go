@@ -112,14 +112,15 @@ func (c *devCommand) Run(ctx context.Context, p *program) error {
 	if err := c.describe(ctx, n, file, &described); err != nil {
 		return errors.Join(err, n.stop())
 	}
-	if c.Config == "" {
+	echoes := c.Config == "" && len(described.Bots) > 0 // the demo's file invites to be changed
+	if echoes {
 		n.runEcho(ctx, described.API, described.Bots[0])
 	}
 	if err := writeDevFile(found, described); err != nil {
 		return errors.Join(err, n.stop())
 	}
 	defer func() { _ = os.Remove(found) }()
-	c.greet(p, described)
+	c.greet(p, described, echoes)
 	if c.Hello {
 		n.group.Go(func() error { return c.hello(ctx, p) })
 	}
@@ -252,7 +253,7 @@ func writeDevFile(path string, d devFile) error {
 	return os.Rename(draft, path)
 }
 
-func (c *devCommand) greet(p *program, d devFile) {
+func (c *devCommand) greet(p *program, d devFile, echoes bool) {
 	out := func(format string, args ...any) { fmt.Fprintf(p.stdout, format+"\n", args...) }
 	out("")
 	out("Towpath runs. Everything is kept in %s, flushed to disk at every write.", c.Dir)
@@ -269,7 +270,7 @@ func (c *devCommand) greet(p *program, d devFile) {
 	out("  NATS      %s", d.NATS)
 	out("  fake      %s/_requests shows what the platforms were sent", d.Fake)
 	out("")
-	if c.Config == "" {
+	if echoes {
 		out("The bot echoes. In another terminal, send it a message from Slack:")
 		out("")
 		out("  go run ./cmd/towpath trigger slack message \"hello\"%s", c.dirFlag())
