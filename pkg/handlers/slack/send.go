@@ -14,9 +14,14 @@ import (
 	"github.com/towpath/towpath/pkg/handlers"
 )
 
-// maxText is how many characters Slack takes in one message; it cuts off the
-// rest without a word.
-const maxText = 40_000
+// How many characters Slack takes: of a message's text, where it cuts off the
+// rest without a word, and of a section's text and an image's alt_text, where
+// it refuses the message.
+const (
+	maxText    = 40_000
+	maxSection = 3000
+	maxAltText = 2000
+)
 
 // SendMessage is the input of the action sendMessage.
 type SendMessage struct {
@@ -46,8 +51,16 @@ func sendText(ctx context.Context, p handlers.MessageProps[Config, events.Text])
 }
 
 func sendImage(ctx context.Context, p handlers.MessageProps[Config, events.Image]) error {
-	text := cmp.Or(p.Payload.Caption, p.Payload.Title, "Image")
-	return deliver(ctx, p, text, slack.NewImageBlock(p.Payload.ImageURL, short(text), "", nil))
+	caption := cmp.Or(p.Payload.Caption, p.Payload.Title)
+	text := cmp.Or(caption, "Image")
+	blocks := []slack.Block{slack.NewImageBlock(p.Payload.ImageURL, cut(text, maxAltText), "", nil)}
+	if caption != "" {
+		// Beside blocks, text is shown in notifications alone. A bot's words
+		// are sent as it wrote them, with Slack's own markup.
+		said := slack.NewTextBlockObject(slack.MarkdownType, cut(caption, maxSection), false, false)
+		blocks = []slack.Block{slack.NewSectionBlock(said, nil, nil), blocks[0]}
+	}
+	return deliver(ctx, p, text, blocks...)
 }
 
 // deliver posts a message to where its conversation is and says so.
@@ -81,9 +94,8 @@ func post(ctx context.Context, p handlers.Props[Config], channel, thread, text s
 	return ts, judge(err)
 }
 
-// short cuts a text down to what fits into an image's alt_text.
-func short(text string) string {
-	const most = 2000
+// cut shortens a text to at most so many characters.
+func cut(text string, most int) string {
 	if utf8.RuneCountInString(text) <= most {
 		return text
 	}

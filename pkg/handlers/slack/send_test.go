@@ -49,9 +49,9 @@ func TestMessagesAreSentAndAcked(t *testing.T) {
 		"an image": {outgoing("image", `{"imageUrl":"https://x/a.png"}`, nil),
 			url.Values{"text": {"Image"}, "blocks": {`[{"type":"image","image_url":"https://x/a.png","alt_text":"Image"}]`}}},
 		"an image with a caption": {outgoing("image", `{"imageUrl":"https://x/a.png","caption":"A lock","title":"no"}`, nil),
-			url.Values{"text": {"A lock"}, "blocks": {`[{"type":"image","image_url":"https://x/a.png","alt_text":"A lock"}]`}}},
+			url.Values{"text": {"A lock"}, "blocks": {`[{"type":"section","text":{"type":"mrkdwn","text":"A lock"}},{"type":"image","image_url":"https://x/a.png","alt_text":"A lock"}]`}}},
 		"an image with a title, in a thread": {outgoing("image", `{"imageUrl":"https://x/a.png","title":"A lock"}`, client.Tags{"threadId": "1.1"}),
-			url.Values{"text": {"A lock"}, "blocks": {`[{"type":"image","image_url":"https://x/a.png","alt_text":"A lock"}]`}, "thread_ts": {"1.1"}}},
+			url.Values{"text": {"A lock"}, "blocks": {`[{"type":"section","text":{"type":"mrkdwn","text":"A lock"}},{"type":"image","image_url":"https://x/a.png","alt_text":"A lock"}]`}, "thread_ts": {"1.1"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -199,6 +199,29 @@ func TestTextsAreSentWholeOrNotAtAll(t *testing.T) {
 	i.sent(t, "chat.postMessage")
 	if err := i.Message(t.Context(), i.base, text(40_001)); decision(err) != handlers.GiveUp || len(i.platform.Requests()) != 1 {
 		t.Errorf("got %v after %d requests", err, len(i.platform.Requests()))
+	}
+}
+
+func TestLongCaptionsAreCutToWhatSlackShows(t *testing.T) {
+	t.Parallel()
+	i := install(t)
+	payload := `{"imageUrl":"https://x/a.png","caption":"` + strings.Repeat("é", 3001) + `"}`
+	if err := i.Message(t.Context(), i.base, outgoing("image", payload, nil)); err != nil {
+		t.Fatal(err)
+	}
+	form := i.sent(t, "chat.postMessage")
+	var blocks []struct {
+		AltText string `json:"alt_text"`
+		Text    struct {
+			Text string `json:"text"`
+		} `json:"text"`
+	}
+	if err := json.Unmarshal([]byte(form.Get("blocks")), &blocks); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{strings.Repeat("é", 3001), strings.Repeat("é", 2999) + "…", strings.Repeat("é", 1999) + "…"}
+	if diff := cmp.Diff(want, []string{form.Get("text"), blocks[0].Text.Text, blocks[1].AltText}); diff != "" {
+		t.Error(diff)
 	}
 }
 
