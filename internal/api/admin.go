@@ -3,11 +3,13 @@ package api
 import (
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/towpath/towpath/internal/broker"
 	"github.com/towpath/towpath/internal/store"
 	"github.com/towpath/towpath/pkg/client"
 	"github.com/towpath/towpath/pkg/handlers"
@@ -71,6 +73,9 @@ func (a *api) changeBot(w http.ResponseWriter, r *http.Request) (botView, error)
 		return botView{}, client.NewError(client.MethodNotFound, "%s takes GET and PUT, not %s", r.URL.EscapedPath(), r.Method)
 	}
 	id := r.PathValue("id")
+	if !a.Directory.Ready() || !a.Connected() {
+		return botView{}, away(broker.ErrUnavailable)
+	}
 	if r.Header.Get("X-Bot-Id") == "" {
 		r.Header.Set("X-Bot-Id", id) // Botpress's admin calls name the bot only in the path
 	}
@@ -104,7 +109,8 @@ func (a *api) changeInstallations(w http.ResponseWriter, r *http.Request, bot st
 	if err != nil {
 		return err
 	}
-	for alias, change := range in.Integrations {
+	for _, alias := range slices.Sorted(maps.Keys(in.Integrations)) {
+		change := in.Integrations[alias]
 		at := slices.IndexFunc(installed, func(i store.Installation) bool { return i.BotID == bot && i.Alias == alias && !i.Leaving() })
 		if change == nil {
 			if _, err := a.Admin.Store.Remove(r.Context(), bot, alias); err != nil {

@@ -25,5 +25,8 @@ func (b *Broker) WaitConnected(ctx context.Context) error {
 	}
 }
 
+// MaxPayload is how large a message NATS takes, headers included, in bytes.
+func (b *Broker) MaxPayload() int { return int(b.conn.MaxPayload()) }
+
 // Connected tells whether there is a connection to NATS at this moment.
 func (b *Broker) Connected() bool { return b.conn.IsConnected() }

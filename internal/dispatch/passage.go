@@ -32,8 +32,9 @@ func (p *passage) follow(request *http.Request) *http.Request {
 	if request.Method == http.MethodGet || request.Method == http.MethodHead {
 		return followed
 	}
-	if request.Body == nil || request.Body == http.NoBody {
-		// One without a body would be repeated without asking for it.
+	if keyed(request.Header) && (request.Body == nil || request.Body == http.NoBody) {
+		// One without a body would be repeated without asking for it. Others
+		// keep their form: some servers insist on a length.
 		followed.Body = io.NopCloser(strings.NewReader(""))
 	}
 	if again := request.GetBody; again != nil {
@@ -45,6 +46,11 @@ func (p *passage) follow(request *http.Request) *http.Request {
 		}
 	}
 	return followed
+}
+
+// keyed tells whether net/http takes a request for one that it may repeat.
+func keyed(header http.Header) bool {
+	return header["Idempotency-Key"] != nil || header["X-Idempotency-Key"] != nil
 }
 
 // neverSent tells that nothing of the request has left. A transport that notes

@@ -51,7 +51,7 @@ func (w *waiting) close() {
 // answer returns what the handler answers in time, or what the integration
 // says for when it does not. What came before, to the same delivery, is
 // answered again.
-func (w *waiting) answer(ctx context.Context, fresh bool) *events.Response {
+func (w *waiting) answer(ctx context.Context) *events.Response {
 	if w == nil {
 		return nil
 	}
@@ -59,10 +59,8 @@ func (w *waiting) answer(ctx context.Context, fresh bool) *events.Response {
 	if late == nil {
 		late = &events.Response{}
 	}
-	if !fresh {
-		if before, err := store.AnswerTo(ctx, w.Broker, w.delivery); err == nil && before != nil {
-			return before
-		}
+	if before, err := store.AnswerTo(ctx, w.Broker, w.delivery); err == nil && before != nil {
+		return before
 	}
 	ctx, cancel := context.WithDeadline(ctx, w.until)
 	defer cancel()
@@ -73,6 +71,10 @@ func (w *waiting) answer(ctx context.Context, fresh bool) *events.Response {
 	}
 	var response *events.Response
 	if err := json.Unmarshal(data, &response); err != nil || response == nil {
+		return late
+	}
+	if response.Status != 0 && (response.Status < 200 || response.Status > 599) {
+		w.Logger.WithField("delivery", w.delivery).WithField("status", response.Status).Warn("the handler's answer has no possible status")
 		return late
 	}
 	return response

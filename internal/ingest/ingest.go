@@ -126,7 +126,7 @@ func (in *ingest) serve(w http.ResponseWriter, r *http.Request, find finder) {
 // once, whoever sends them.
 func (in *ingest) levelOf(r *refusal) logrus.Level {
 	switch {
-	case r.status != http.StatusServiceUnavailable:
+	case r.reason != "not_stored" && r.reason != "not_ready":
 		return logrus.InfoLevel
 	case in.refusing.CompareAndSwap(false, true):
 		return logrus.WarnLevel
@@ -211,7 +211,7 @@ func (in *ingest) accept(w http.ResponseWriter, r *http.Request, find finder) (i
 			outcome = "accepted"
 		}
 	}
-	return integration, outcome, waiting.answer(r.Context(), outcome == "accepted"), nil
+	return integration, outcome, waiting.answer(r.Context()), nil
 }
 
 var errUnknown = &refusal{http.StatusNotFound, "unknown", "no such webhook", errors.New("no such installation, or it is disabled")}

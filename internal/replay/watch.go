@@ -68,6 +68,7 @@ type Watch struct {
 
 	tasks            sync.WaitGroup
 	report           chan Happening
+	faults           chan error
 	webhooks, events followed
 }
 
@@ -83,10 +84,10 @@ type followed struct {
 func (w *Watch) Run(ctx context.Context, visit func(Happening) (enough bool)) error {
 	ctx, stop := context.WithCancel(ctx)
 	w.report = make(chan Happening)
-	faults := make(chan error, 4)
+	w.faults = make(chan error, 4)
 	follow := func(stream broker.Stream, subject string, visit func(context.Context, broker.Message) error) {
 		w.tasks.Go(func() {
-			faults <- w.Broker.Follow(ctx, stream, broker.Range{After: w.Since[stream], Subjects: []string{subject}}, func(m broker.Message) error {
+			w.faults <- w.Broker.Follow(ctx, stream, broker.Range{After: w.Since[stream], Subjects: []string{subject}}, func(m broker.Message) error {
 				return visit(ctx, m)
 			})
 		})
@@ -96,14 +97,14 @@ func (w *Watch) Run(ctx context.Context, visit func(Happening) (enough bool)) er
 	follow(w.webhooks.stream, w.webhooks.subject, w.webhook)
 	follow(w.events.stream, w.events.subject, w.event)
 	follow(broker.Commands, "commands.*."+broker.Token(w.Webhook)+".*", w.command)
-	w.tasks.Go(func() { faults <- w.Store.WatchHandled(ctx, w.Delivery, func(h store.Handled) { w.handled(ctx, h) }) })
+	w.tasks.Go(func() { w.faults <- w.Store.WatchHandled(ctx, w.Delivery, func(h store.Handled) { w.handled(ctx, h) }) })
 	defer w.tasks.Wait()
 	defer stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case err := <-faults:
+		case err := <-w.faults:
 			if err != nil && ctx.Err() == nil {
 				return err
 			}
@@ -135,7 +136,7 @@ func (w *Watch) told(ctx context.Context, f *followed) {
 	if err != nil {
 		return // the order suffers, the steps come all the same
 	}
-	tick := time.NewTicker(time.Millisecond)
+	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for f.read.Load() < last {
 		next, err := w.Broker.Next(ctx, f.stream, f.subject, f.read.Load())
@@ -230,6 +231,9 @@ func (w *Watch) message(ctx context.Context, id string) {
 		return m.AckedAt != nil || m.Status == client.Failed
 	})
 	if err != nil && !errors.Is(err, context.Canceled) {
-		w.say(ctx, Happening{SendFailed, time.Now(), id, map[string]any{"error": err.Error()}})
+		select {
+		case <-ctx.Done():
+		case w.faults <- err:
+		}
 	}
 }

@@ -16,6 +16,10 @@ type failures struct {
 	Attempts  int       `json:"attempts"`
 	NotBefore time.Time `json:"notBefore"` // of the next attempt
 	Errors    []failure `json:"errors"`
+	// GivenUp is why there will be no further attempt. It is recorded before
+	// the dead letter is stored, so that whoever goes on stores it, and does
+	// not try once more.
+	GivenUp string `json:"givenUp,omitempty"`
 }
 
 // failure is one failed attempt.

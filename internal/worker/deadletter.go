@@ -23,8 +23,13 @@ type DeadLetter struct {
 	Seq          uint64              `json:"seq"`
 	Stored       time.Time           `json:"stored"`
 	Header       map[string][]string `json:"header"`
-	Body         []byte              `json:"body"`
+	// Body is left out when the letter would be too large; it is in the stream
+	// under Seq.
+	Body []byte `json:"body,omitempty"`
 }
+
+// headerRoom is what a letter's own headers may take, in bytes.
+const headerRoom = 64 << 10
 
 // DeadLetterType is the ce-type of a dead letter.
 const DeadLetterType = "towpath.dead_letter"
@@ -42,6 +47,10 @@ func (d *delivery) bury(reason string) error {
 		letter.Attempts, letter.Errors = d.failed.Attempts, d.failed.Errors
 	}
 	data, err := json.Marshal(letter)
+	if err == nil && len(data) > d.Broker.MaxPayload()-headerRoom {
+		letter.Body = nil
+		data, err = json.Marshal(letter)
+	}
 	if err != nil {
 		return fmt.Errorf("encode dead letter: %w", err)
 	}

@@ -82,22 +82,18 @@ func (d *delivery) attempt() (ended bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	if d.failed != nil && d.failed.GivenUp != "" {
+		gone = d.failed.GivenUp
+	}
 	if gone != "" {
-		if err := d.bury(gone); err != nil {
-			return false, err
-		}
 		given := dispatch.Result{Verdict: handlers.Verdict{Decision: handlers.GiveUp, Message: gone}}
-		return true, d.finish(installation, given, number-1)
+		return true, d.giveUp(installation, given, number-1)
 	}
-	select {
-	case <-d.taking.Done():
-		return false, errHandedOver
-	case d.slots <- struct{}{}:
+	leave, err := d.enter(installation.WebhookID)
+	if err != nil {
+		return false, err
 	}
-	defer func() { <-d.slots }()
-	if d.taking.Err() != nil { // it ended the wait above, or was the slower of the two
-		return false, errHandedOver
-	}
+	defer leave()
 	if d.operation == events.MessageCreated {
 		if skip, err := d.beginSend(installation, number); err != nil || skip {
 			return skip, err
@@ -116,7 +112,7 @@ func (d *delivery) attempt() (ended bool, err error) {
 	})
 	if result.Verdict.Decision == handlers.Done {
 		entry.Info("delivery done")
-		return true, d.finish(installation, result, number)
+		return true, d.surely(func() error { return d.finish(installation, result, number) })
 	}
 	if panicked, ok := errors.AsType[*handlers.PanicError](result.Err); ok {
 		entry = entry.WithField("stack", string(panicked.Stack))
@@ -140,10 +136,11 @@ func (d *delivery) retryOrGiveUp(installation store.Installation, result dispatc
 		}
 	}
 	if result.Verdict.Decision == handlers.GiveUp || d.Retry.exhausted(number, d.message.Stored, next) || d.tooLate(next) {
-		if err := d.bury(result.Verdict.Message); err != nil {
+		d.failed.GivenUp = result.Verdict.Message
+		if err := d.record.save(d.running, d.failed); err != nil {
 			return false, err
 		}
-		return true, d.finish(installation, result, number)
+		return true, d.giveUp(installation, result, number)
 	}
 	if d.operation == events.Register {
 		err := d.Store.SetRegistration(d.running, installation.WebhookID, installation.ConfigurationRevision,
@@ -153,6 +150,28 @@ func (d *delivery) retryOrGiveUp(installation store.Installation, result dispatc
 		}
 	}
 	return false, d.record.save(d.running, d.failed)
+}
+
+// giveUp makes the delivery a dead letter.
+func (d *delivery) giveUp(installation store.Installation, result dispatch.Result, number int) error {
+	return d.surely(func() error {
+		if err := d.bury(result.Verdict.Message); err != nil {
+			return err
+		}
+		return d.finish(installation, result, number)
+	})
+}
+
+// surely repeats what comes after a handler has run, so that the handler does
+// not have to run again for want of it, until the partition is lost.
+func (d *delivery) surely(do func() error) error {
+	for delay := 50 * time.Millisecond; ; delay = min(2*delay, time.Second) {
+		err := do()
+		if !errors.Is(err, broker.ErrUnavailable) || d.running.Err() != nil {
+			return err
+		}
+		wait(d.running, delay)
+	}
 }
 
 // tooLate tells whether nobody would hear of an action's output any more.
@@ -203,7 +222,11 @@ func (d *delivery) beginSend(installation store.Installation, number int) (skip 
 	}
 	if message.Status != client.Sending {
 		d.log().WithField("status", message.Status).Info("message was dealt with before")
-		return true, d.remember(store.Handled{Outcome: store.Finished, Attempts: number - 1})
+		handled := store.Handled{Outcome: store.Finished, Attempts: number - 1}
+		if message.Status == client.Failed {
+			handled.Outcome = store.DeadLettered
+		}
+		return true, d.remember(handled)
 	}
 	return false, nil
 }

@@ -43,7 +43,7 @@ func (d *delivery) finish(installation store.Installation, result dispatch.Resul
 	if d.operation != events.WebhookReceived {
 		return d.remember(handled)
 	}
-	handled.Answer = bounded(result.Response)
+	handled.Answer = d.bounded(result.Response)
 	if err := d.remember(handled); err != nil {
 		return err
 	}
@@ -53,14 +53,14 @@ func (d *delivery) finish(installation store.Installation, result dispatch.Resul
 // maxAnswer bounds what is kept of a webhook's answer, in bytes.
 const maxAnswer = 128 << 10
 
-// bounded leaves out what no platform would read.
-func bounded(response *events.Response) *events.Response {
+// bounded leaves out an answer that no platform would read; what is told then
+// is what the integration says for late ones.
+func (d *delivery) bounded(response *events.Response) *events.Response {
 	if response == nil || len(response.Body) <= maxAnswer {
 		return response
 	}
-	cut := *response
-	cut.Body = cut.Body[:maxAnswer]
-	return &cut
+	d.log().WithField("bytes", len(response.Body)).Warn("the handler's answer is too large to be given")
+	return nil
 }
 
 // answer tells ingest, should it wait. Nobody need be there, so a failure is

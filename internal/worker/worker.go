@@ -37,7 +37,7 @@ type Config struct {
 type Worker struct {
 	Config
 	cursors *broker.Bucket
-	slots   chan struct{}
+	slots   *slots
 	owned   atomic.Int64
 	metrics metrics
 }
@@ -54,6 +54,9 @@ func New(ctx context.Context, config Config) (*Worker, error) {
 		config.Grace = 20 * time.Second
 	}
 	config.Retry = config.Retry.withDefaults()
+	dispatcher := *config.Dispatcher
+	dispatcher.Backend = patient{dispatcher.Backend}
+	config.Dispatcher = &dispatcher
 	config.Lease.Worker = config.Name
 	cursors, err := config.Broker.Bucket(ctx, broker.Cursors)
 	if err != nil {
@@ -61,7 +64,7 @@ func New(ctx context.Context, config Config) (*Worker, error) {
 	}
 	return &Worker{
 		Config: config, cursors: cursors,
-		slots: make(chan struct{}, config.Concurrency), metrics: newMetrics(config.Metrics),
+		slots: newSlots(config.Concurrency), metrics: newMetrics(config.Metrics),
 	}, nil
 }
 

@@ -1,0 +1,28 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/towpath/towpath/internal/broker"
+	"github.com/towpath/towpath/pkg/client"
+)
+
+// patient repeats a handler's calls that NATS did not confirm, for as long as
+// the handler may run. Otherwise a platform that has taken a message would be
+// sent it again only because the ack could not be stored. Repeating is safe:
+// an effect of the same identity is the same effect.
+type patient struct{ client.Backend }
+
+// Do implements client.Backend.
+func (p patient) Do(ctx context.Context, call client.Call, in, out any) error {
+	for delay := 50 * time.Millisecond; ; delay = min(2*delay, time.Second) {
+		err := p.Backend.Do(ctx, call, in, out)
+		repeatable := !call.Operation.Effect || call.Identity != ""
+		if !repeatable || !errors.Is(err, broker.ErrUnavailable) || ctx.Err() != nil {
+			return err
+		}
+		wait(ctx, delay)
+	}
+}
