@@ -52,7 +52,8 @@ func (b *Broker) ReadLogs(ctx context.Context, bot, alias string, since time.Tim
 		subject = Logs.prefix() + "." + Key(bot, alias)
 	}
 	last, err := b.lastOf(ctx, Logs, subject)
-	if err != nil || last == 0 && !follow {
+	// Nothing would ever come that ends the reading.
+	if err != nil || !follow && (last.Sequence == 0 || last.Time.Before(since)) {
 		return err
 	}
 	err = b.Follow(ctx, Logs, Range{Since: since, Subjects: []string{subject}}, func(m Message) error {
@@ -62,7 +63,7 @@ func (b *Broker) ReadLogs(ctx context.Context, bot, alias string, since time.Tim
 				return err
 			}
 		}
-		if !follow && m.Seq >= last {
+		if !follow && m.Seq >= last.Sequence {
 			return errAllRead
 		}
 		return nil
@@ -73,21 +74,22 @@ func (b *Broker) ReadLogs(ctx context.Context, bot, alias string, since time.Tim
 	return err
 }
 
-// lastOf returns the sequence of the newest message under a subject, 0 if
-// there is none.
-func (b *Broker) lastOf(ctx context.Context, stream Stream, subject string) (uint64, error) {
+// lastOf returns the newest message under a subject, one of no time and no
+// sequence if there is none.
+func (b *Broker) lastOf(ctx context.Context, stream Stream, subject string) (*jetstream.RawStreamMsg, error) {
+	none := &jetstream.RawStreamMsg{}
 	handle, err := b.handle(ctx, stream)
 	if err != nil {
-		return 0, err
+		return none, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, b.timeout)
 	defer cancel()
 	raw, err := handle.GetLastMsgForSubject(ctx, subject)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return 0, nil
+		return none, nil
 	}
 	if err != nil {
-		return 0, mapError(err)
+		return none, mapError(err)
 	}
-	return raw.Sequence, nil
+	return raw, nil
 }
