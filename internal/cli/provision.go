@@ -83,7 +83,10 @@ func apply(ctx context.Context, s *store.Store, registry *handlers.Registry, fil
 	}
 	desired := store.Desired{WebhookBase: strings.TrimSuffix(publicURL, "/") + "/webhooks/"}
 	for _, bot := range file.Bots {
-		desired.Bots = append(desired.Bots, store.BotSpec{ID: bot.ID, Token: bot.Token, URL: bot.URL})
+		if bot.URL != "" {
+			return store.Changes{}, fmt.Errorf("bot %q: pushing events to a bot's url is not supported by this version; remove it from the file, and let the bot read its events from NATS or list them", bot.ID)
+		}
+		desired.Bots = append(desired.Bots, store.BotSpec{ID: bot.ID, Token: bot.Token})
 	}
 	for _, i := range file.Installations {
 		desired.Installations = append(desired.Installations, store.InstallationSpec{
