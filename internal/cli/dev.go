@@ -65,6 +65,9 @@ var demoTemplate string
 
 // Run runs everything until ctx ends.
 func (c *devCommand) Run(ctx context.Context, p *program) error {
+	if c.Hello && c.Config != "" {
+		return errors.New("--hello greets the demo, which --config takes the place of: leave one of them out, or send a message with `towpath trigger`")
+	}
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return err
 	}
@@ -122,7 +125,10 @@ func (c *devCommand) Run(ctx context.Context, p *program) error {
 	defer func() { _ = os.Remove(found) }()
 	c.greet(p, described, echoes)
 	if c.Hello {
-		n.group.Go(func() error { return c.hello(ctx, p) })
+		n.group.Go(func() error {
+			c.hello(ctx, p)
+			return nil
+		})
 	}
 	return n.wait()
 }
@@ -195,6 +201,7 @@ func (c *devCommand) describe(ctx context.Context, n *node, file *config.File, d
 	if err != nil {
 		return err
 	}
+	d.Bots, d.Installations = []devBot{}, []devInstallation{} // a list in JSON, even when empty
 	for _, bot := range file.Bots {
 		d.Bots = append(d.Bots, devBot{ID: bot.ID, Token: bot.Token})
 	}
@@ -256,7 +263,7 @@ func writeDevFile(path string, d devFile) error {
 func (c *devCommand) greet(p *program, d devFile, echoes bool) {
 	out := func(format string, args ...any) { fmt.Fprintf(p.stdout, format+"\n", args...) }
 	out("")
-	out("Towpath runs. Everything is kept in %s, flushed to disk at every write.", c.Dir)
+	out("Towpath runs. Everything is kept in %s, flushed to disk at every write.", fromHere(c.Dir))
 	out("")
 	out("  webhooks  %s", d.Ingest)
 	for _, i := range d.Installations {
@@ -278,8 +285,9 @@ func (c *devCommand) greet(p *program, d devFile, echoes bool) {
 	}
 }
 
-// hello sends the demo its first message, as the trigger verb would.
-func (c *devCommand) hello(ctx context.Context, p *program) error {
+// hello sends the demo its first message, as the trigger verb would. That it
+// did not arrive is said, and is no reason to stop.
+func (c *devCommand) hello(ctx context.Context, p *program) {
 	fmt.Fprintln(p.stdout, "A first message, from Slack through everything and back:")
 	fmt.Fprintln(p.stdout)
 	trigger := triggerCommand{
@@ -287,16 +295,28 @@ func (c *devCommand) hello(ctx context.Context, p *program) error {
 		Conversation: "C0TOWPATH", User: "U0TOWPATH", Timeout: 15 * time.Second,
 	}
 	if err := trigger.Run(ctx, p); err != nil && ctx.Err() == nil {
-		return err
+		fmt.Fprintf(p.stderr, "towpath: the first message: %v\n", err)
 	}
 	fmt.Fprintln(p.stdout, "\nIt goes on running; Ctrl-C drains and stops it.")
-	return nil
 }
 
 // dirFlag is what the next command needs to find this dev.
 func (c *devCommand) dirFlag() string {
-	if here, err := filepath.Abs(".towpath"); err == nil && here == c.Dir {
-		return ""
+	if dir := fromHere(c.Dir); dir != ".towpath" {
+		return " --dir " + dir
 	}
-	return " --dir " + c.Dir
+	return ""
+}
+
+// fromHere is a path as one would type it: relative to the working directory
+// when it lies below that.
+func fromHere(path string) string {
+	here, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	if below, err := filepath.Rel(here, path); err == nil && filepath.IsLocal(below) {
+		return below
+	}
+	return path
 }
