@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/towpath/towpath/internal/broker/brokertest"
+	"github.com/towpath/towpath/pkg/events"
 )
 
 func TestWebhookIsStoredAndThenAnswered(t *testing.T) {
@@ -149,6 +150,25 @@ func TestSecretHeadersAreNotStored(t *testing.T) {
 		if !strings.Contains(raw, `"x-acme-topic":"orders/create"`) {
 			t.Errorf("what is no secret is not stored: %s", raw)
 		}
+	}
+}
+
+func TestAHandlerThatVerifiesGetsTheSignature(t *testing.T) {
+	t.Parallel()
+	d := newDoor(t, brokertest.Start(t), nil)
+	r := d.signed(http.MethodPost, "/webhooks/w5", "{}")
+	signature := r.Header.Get("X-Acme-Signature")
+	d.want(d.do(r), http.StatusOK)
+	stored := d.stored()
+	if len(stored) != 1 {
+		t.Fatalf("%d messages are stored", len(stored))
+	}
+	var webhook events.Webhook
+	if err := json.Unmarshal(stored[0].Data, &webhook); err != nil {
+		t.Fatal(err)
+	}
+	if got := webhook.Req.Header.Get("X-Acme-Signature"); got != signature {
+		t.Errorf("the handler has to verify by the signature %q", got)
 	}
 }
 

@@ -20,9 +20,14 @@ const maxStored = 8<<20 - 128<<10
 
 var errTooLarge = errors.New("the body cannot be stored: it is too large as JSON")
 
-// cloudEvent makes the event that is stored for one part of a request.
-func cloudEvent(installation store.Installation, request *events.Request, part handlers.Part, now time.Time) (event.Event, error) {
+// cloudEvent makes the event that is stored for one part of a request. Of a
+// request that is verified by now, nobody needs the secret headers any more;
+// one that its handler verifies must reach it with them.
+func cloudEvent(installed handlers.Installed, installation store.Installation, request *events.Request, part handlers.Part, now time.Time) (event.Event, error) {
 	stored := *request
+	if installed.Verifies() {
+		stored = *request.Redacted()
+	}
 	if part.Body != nil {
 		stored.Body = part.Body
 	}

@@ -200,7 +200,7 @@ func (in *ingest) accept(w http.ResponseWriter, r *http.Request, find finder) (i
 		outcome = "ignored"
 	}
 	for _, part := range parts {
-		fresh, err := in.store(ctx, installation, request, part, now)
+		fresh, err := in.store(ctx, installed, installation, request, part, now)
 		if errors.Is(err, errTooLarge) {
 			return integration, "", nil, &refusal{http.StatusRequestEntityTooLarge, "too_large", err.Error(), err}
 		}
@@ -244,8 +244,8 @@ func (in *ingest) read(w http.ResponseWriter, r *http.Request) (*events.Request,
 const attemptPause = 100 * time.Millisecond
 
 // store stores one part, and reports whether it is new.
-func (in *ingest) store(ctx context.Context, installation store.Installation, request *events.Request, part handlers.Part, now time.Time) (bool, error) {
-	e, err := cloudEvent(installation, request, part, now)
+func (in *ingest) store(ctx context.Context, installed handlers.Installed, installation store.Installation, request *events.Request, part handlers.Part, now time.Time) (bool, error) {
+	e, err := cloudEvent(installed, installation, request, part, now)
 	if err != nil {
 		return false, err
 	}

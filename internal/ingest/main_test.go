@@ -100,6 +100,12 @@ var acme = handlers.Integration[config]{
 	},
 }
 
+// own is an integration whose handler verifies.
+var own = handlers.Integration[struct{}]{
+	Name: "own", Version: "1.0.0", Title: "Own", Unverified: true,
+	Handler: func(context.Context, handlers.WebhookProps[struct{}]) (*events.Response, error) { return nil, nil },
+}
+
 // door is an ingest over a real NATS, with one installation of acme, one that
 // is disabled, and one of Slack.
 type door struct {
@@ -137,12 +143,13 @@ func (d *door) handler(b *broker.Broker, change func(*ingest.Config)) http.Handl
 			{Bot: "demo", Integration: "slack", Alias: "slack", WebhookID: "w3", Configuration: json.RawMessage(
 				`{"botToken":"xoxb-SECRET","signingSecret":"` + slackSecret + `"}`)},
 			{Bot: "demo", Integration: "acme", Alias: "broken", WebhookID: "w4", Configuration: json.RawMessage(`{}`)},
+			{Bot: "demo", Integration: "own", Alias: "own", WebhookID: "w5", Configuration: json.RawMessage(`{}`)},
 		},
 	}, nil)
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	registry, err := handlers.NewRegistry(acme, slack.Integration)
+	registry, err := handlers.NewRegistry(acme, own, slack.Integration)
 	if err != nil {
 		d.t.Fatal(err)
 	}

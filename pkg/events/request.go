@@ -2,6 +2,7 @@ package events
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"regexp"
 	"strings"
@@ -28,15 +29,14 @@ type storedRequest struct {
 	BodyBase64 string            `json:"bodyBase64,omitempty"`
 }
 
-// MarshalJSON writes the request in the shape that is stored and that remote
-// integrations are sent. Headers that carry secrets are left out: the request
-// was verified before it got here, and what is stored is shown to people.
+// MarshalJSON writes the request, whole, in the shape that is stored and that
+// remote integrations are sent. A stored request has the headers that carry
+// secrets when its handler verifies it, so whoever shows one to people shows
+// what [Request.Redacted] returns.
 func (r *Request) MarshalJSON() ([]byte, error) {
 	stored := storedRequest{Method: r.Method, Path: r.Path, Query: r.Query, Headers: map[string]string{}}
 	for name, values := range r.Header {
-		if !SecretHeader(name) {
-			stored.Headers[strings.ToLower(name)] = strings.Join(values, ", ")
-		}
+		stored.Headers[strings.ToLower(name)] = strings.Join(values, ", ")
 	}
 	stored.Body, stored.BodyBase64 = storedBody(r.Body)
 	return json.Marshal(stored)
@@ -57,10 +57,20 @@ func (r *Request) UnmarshalJSON(data []byte) error {
 	return err
 }
 
+// Redacted returns a copy without the headers that carry secrets, for storing
+// a request that was verified before, and for showing any to people. It shares
+// the body with the original.
+func (r *Request) Redacted() *Request {
+	redacted := *r
+	redacted.Header = maps.Clone(r.Header)
+	maps.DeleteFunc(redacted.Header, func(name string, _ []string) bool { return SecretHeader(name) })
+	return &redacted
+}
+
 var secretHeader = regexp.MustCompile(`(?i)authorization|cookie|token|secret|password|api-?key|signature|hmac`)
 
-// SecretHeader tells whether a header's value must not be stored or shown. It
-// goes by words in the name, so that a platform nobody has thought of yet is
+// SecretHeader tells whether a header's value is a secret or proves one, and
+// must not be shown. It goes by words in the name, so that a platform nobody has thought of yet is
 // covered too.
 func SecretHeader(name string) bool { return secretHeader.MatchString(name) }
 

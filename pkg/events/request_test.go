@@ -23,9 +23,13 @@ func TestRequestIsStoredInBotpressShapeWithoutSecrets(t *testing.T) {
 			"X-Telegram-Bot-Api-Secret-Token": {"s3cret"}, "X-Shopify-Hmac-Sha256": {"s3cret"}, "X-Api-Key": {"s3cret"},
 		},
 	}
-	data, err := json.Marshal(request)
+	all := request.Header.Clone()
+	data, err := json.Marshal(request.Redacted())
 	if err != nil {
 		t.Fatal(err)
+	}
+	if diff := cmp.Diff(all, request.Header); diff != "" {
+		t.Fatalf("redacting changed the original (-want +got):\n%s", diff)
 	}
 	want := `{"method":"POST","path":"/sub","query":"a=1","headers":{"content-type":"application/json","x-two":"a, b"},` +
 		`"body":"{\"n\":820982911946154508}"}`
@@ -34,6 +38,25 @@ func TestRequestIsStoredInBotpressShapeWithoutSecrets(t *testing.T) {
 	}
 	if strings.Contains(string(data), "s3cret") {
 		t.Fatal("a secret is stored")
+	}
+}
+
+func TestRequestComesBackWithWhatItsHandlerVerifies(t *testing.T) {
+	t.Parallel()
+	request := &events.Request{
+		Method: "POST", Path: "/", Body: []byte("{}"),
+		Header: http.Header{"X-Hub-Signature-256": {"sha256=00"}, "Authorization": {"Bearer token"}},
+	}
+	data, err := json.Marshal(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back events.Request
+	if err := json.Unmarshal(data, &back); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(*request, back); diff != "" {
+		t.Fatalf("came back (-want +got):\n%s", diff)
 	}
 }
 

@@ -42,6 +42,9 @@ type Base struct {
 // Installed is an integration with one installation's configuration.
 type Installed interface {
 	Verify(r *events.Request, now time.Time) error
+	// Verifies tells whether Verify proves where a request comes from. If not,
+	// the handler does, and has to get the headers that it does it with.
+	Verifies() bool
 	Handshake(r *events.Request) (*events.Response, bool)
 	Split(r *events.Request) ([]Part, error)
 	Webhook(ctx context.Context, base Base, r *events.Request) (*events.Response, error)
@@ -122,6 +125,8 @@ func (i *installed[C]) Verify(r *events.Request, now time.Time) error {
 	}
 	return i.Integration.Verify(r, i.configuration, now)
 }
+
+func (i *installed[C]) Verifies() bool { return i.Integration.Verify != nil }
 
 func (i *installed[C]) Handshake(r *events.Request) (*events.Response, bool) {
 	if i.Integration.Handshake == nil {

@@ -45,7 +45,8 @@ type Integration[C any] struct {
 	// sender. An integration without it must say Unverified.
 	Verify func(r *events.Request, configuration C, now time.Time) error
 	// Unverified admits requests that nobody has verified, because the handler
-	// does it. It has to be said aloud.
+	// does it. It has to be said aloud. The headers that carry secrets, which
+	// are left out otherwise, are then stored with the request.
 	Unverified bool
 	// Handshake answers a platform's question about the webhook itself. What
 	// it answers is not stored. It runs after Verify.
