@@ -66,7 +66,7 @@ func (s *Store) uniqueConversation(ctx context.Context, call client.Call, in *cl
 		return unique[place]{}, err
 	}
 	return unique[place]{
-		index: s.conversationsOf(call.Caller.BotID, alias, in.Channel), selected: selected,
+		index: s.conversationsOf(call.Caller.BotID, alias, in.Channel), selected: selected, given: storedTags(call.Caller, in.Tags),
 		fresh: record[place]{
 			ID: e.ID, Alias: alias, MadeBy: scoped(call), CreatedAt: e.At, UpdatedAt: e.At, Tags: stored,
 			Body: place{Channel: in.Channel},
@@ -122,7 +122,7 @@ func (s *Store) updateConversation(ctx context.Context, call client.Call, in *cl
 	if err != nil {
 		return nil, err
 	}
-	var before client.Tags
+	given := storedTags(call.Caller, in.Tags)
 	integration := client.Caller{BotID: bot, Alias: found.Alias}
 	to := addressee{bot, found.Alias, in.ID}
 	stands, err := changeAndTell(ctx, s, s.conversations, broker.Key(bot, in.ID), to, func(r *record[place]) (bool, error) {
@@ -130,8 +130,7 @@ func (s *Store) updateConversation(ctx context.Context, call client.Call, in *cl
 			return false, broker.ErrNoKey
 		}
 		previous := viewConversation(integration, *r)
-		before = maps.Clone(r.Tags)
-		if !mergeTags(&r.Tags, storedTags(call.Caller, in.Tags)) {
+		if !mergeTags(&r.Tags, given) {
 			return false, nil
 		}
 		r.UpdatedAt = now
@@ -147,7 +146,7 @@ func (s *Store) updateConversation(ctx context.Context, call client.Call, in *cl
 		return nil, client.NotFound("Conversation", in.ID)
 	}
 	if err == nil {
-		err = s.conversationsOf(bot, found.Alias, found.Body.Channel).leadAll(ctx, before, stands.Tags, in.ID)
+		err = s.conversationsOf(bot, found.Alias, found.Body.Channel).leadAll(ctx, stands.Tags, given, in.ID)
 	}
 	return &client.ConversationOutput{Conversation: viewConversation(call.Caller, stands)}, err
 }

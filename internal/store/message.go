@@ -110,9 +110,13 @@ func (s *Store) makeMessage(ctx context.Context, call client.Call, in *client.Cr
 	if !call.Caller.IsIntegration() {
 		made.Message.Direction, made.Message.Status = client.Outgoing, client.Queued
 	}
+	find := s.messagesOf(call.Caller.BotID, p.conversation)
 	found, _, err := load[storedMessage](ctx, s.messages, broker.Key(call.Caller.BotID, e.ID))
 	if err == nil && found.Deleted != nil {
 		return made, nil // by an earlier attempt, which made it too
+	}
+	if err == nil && len(found.Message.Tags) > 0 {
+		err = find.lead(ctx, found.Message.Tags, e.ID) // which the earlier attempt may not have come to
 	}
 	if !errors.Is(err, broker.ErrNoKey) {
 		return found, err
@@ -131,7 +135,7 @@ func (s *Store) makeMessage(ctx context.Context, call client.Call, in *client.Cr
 	if err != nil || len(made.Message.Tags) == 0 {
 		return made, err
 	}
-	return made, s.messagesOf(call.Caller.BotID, p.conversation).lead(ctx, made.Message.Tags, e.ID)
+	return made, find.lead(ctx, made.Message.Tags, e.ID)
 }
 
 // commitMessage hands a message on.

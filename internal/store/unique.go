@@ -72,17 +72,19 @@ func (x index) lead(ctx context.Context, tags client.Tags, id string) error {
 }
 
 // leadAll lets an entity be found by all of its tags together, and by each one
-// that is new or changed: for callers that select by fewer tags than it has.
-func (x index) leadAll(ctx context.Context, before, tags client.Tags, id string) error {
-	if maps.Equal(before, tags) {
+// that a call gave: for callers that select by fewer tags than it has. It does
+// so also when the call changed nothing, since an earlier attempt may have died
+// between the record and its index.
+func (x index) leadAll(ctx context.Context, tags, given client.Tags, id string) error {
+	if len(given) == 0 || len(tags) == 0 {
 		return nil
 	}
-	if err := x.lead(ctx, tags, id); err != nil || len(tags) < 2 {
+	if err := x.lead(ctx, tags, id); err != nil || len(tags) == 1 {
 		return err
 	}
-	for key, value := range tags {
-		if before[key] == value {
-			continue
+	for key, value := range given {
+		if value == "" || tags[key] != value {
+			continue // taken away, or changed by somebody else since
 		}
 		if err := x.lead(ctx, client.Tags{key: value}, id); err != nil {
 			return err
@@ -105,6 +107,7 @@ type unique[Body any] struct {
 	fresh record[Body]
 	// selected are the tags to find by, in stored form.
 	selected client.Tags
+	given    client.Tags // by the call, in stored form
 	// merge brings what was given into a record that was found.
 	merge func(*record[Body]) bool
 }
@@ -139,7 +142,7 @@ func (u unique[Body]) try(ctx context.Context) (record[Body], bool, error) {
 		if err := create(ctx, u.bucket, key, made); err != nil {
 			return record[Body]{}, false, err
 		}
-		return made, true, u.leadAll(ctx, nil, made.Tags, made.ID)
+		return made, true, u.leadAll(ctx, made.Tags, made.Tags, made.ID)
 	case err != nil:
 		return record[Body]{}, false, err
 	case found.Deleted != nil && id == u.fresh.ID:
@@ -153,18 +156,16 @@ func (u unique[Body]) try(ctx context.Context) (record[Body], bool, error) {
 		}
 		return record[Body]{}, false, broker.ErrConflict
 	}
-	found, err = u.update(ctx, id, u.fresh.CreatedAt, u.merge)
+	found, err = u.update(ctx, id, u.fresh.CreatedAt, u.given, u.merge)
 	return found, found.MadeBy != "" && found.MadeBy == u.fresh.MadeBy, err
 }
 
-// update changes a record and lets it be found by its new tags.
-func (u unique[Body]) update(ctx context.Context, id string, at time.Time, edit func(*record[Body]) bool) (record[Body], error) {
-	var before client.Tags
+// update changes a record and lets it be found by the tags that were given.
+func (u unique[Body]) update(ctx context.Context, id string, at time.Time, given client.Tags, edit func(*record[Body]) bool) (record[Body], error) {
 	stands, err := change(ctx, u.bucket, broker.Key(u.bot, id), func(r *record[Body]) (bool, error) {
 		if r.Deleted != nil {
 			return false, broker.ErrConflict
 		}
-		before = maps.Clone(r.Tags)
 		changed := edit(r)
 		if changed && at.After(r.UpdatedAt) { // a delivery's time may be long past
 			r.UpdatedAt = at
@@ -174,25 +175,21 @@ func (u unique[Body]) update(ctx context.Context, id string, at time.Time, edit 
 	if err != nil {
 		return stands, err
 	}
-	return stands, u.leadAll(ctx, before, stands.Tags, id)
+	if len(stands.Tags) == 1 && maps.Equal(stands.Tags, u.selected) {
+		return stands, nil // it was just found by them, and there are no others
+	}
+	return stands, u.leadAll(ctx, stands.Tags, given, id)
 }
 
 // make writes the fresh record whether or not there is one like it. Made again
 // under the same id, it returns what is there.
 func (u unique[Body]) make(ctx context.Context) (record[Body], error) {
 	key := broker.Key(u.bot, u.fresh.ID)
-	err := create(ctx, u.bucket, key, u.fresh)
-	if errors.Is(err, broker.ErrConflict) {
-		found, _, err := load[record[Body]](ctx, u.bucket, key)
-		if err == nil && found.Deleted != nil {
-			return u.fresh, nil
-		}
-		return found, err
-	}
-	if err != nil {
+	stands, err := keepFirst(ctx, u.bucket, key, u.fresh)
+	if err != nil || stands.Deleted != nil {
 		return u.fresh, err
 	}
-	return u.fresh, u.leadAll(ctx, nil, u.fresh.Tags, u.fresh.ID)
+	return stands, u.leadAll(ctx, stands.Tags, u.fresh.Tags, u.fresh.ID)
 }
 
 func holds(tags, selected client.Tags) bool {

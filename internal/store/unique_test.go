@@ -225,3 +225,80 @@ func TestAnIndexThatIsOutdatedLeadsToANewEntity(t *testing.T) {
 		t.Errorf("first %+v, second %+v, third %+v", first, second, third)
 	}
 }
+
+// A crash between a record and its index leaves an entity that tags do not lead
+// to. The delivery comes again, and from then on they do.
+func TestACrashBetweenRecordAndIndexIsRepairedByTheNextAttempt(t *testing.T) {
+	t.Parallel()
+	_, b, s := installed(t)
+	ctx := t.Context()
+	conversation, user := talk(t, s)
+	sent := queued(t, b, s)
+	tagged := func(tags client.Tags) client.CreateMessageInput {
+		in := text(conversation, user, "hello")
+		in.Tags = tags
+		return in
+	}
+	for name, test := range map[string]struct {
+		bucket  broker.BucketName
+		attempt func(c *client.Client) (id string, err error)
+		find    func(c *client.Client) (id string, err error)
+	}{
+		"createUser": {broker.Users, func(c *client.Client) (string, error) {
+			out, err := c.CreateUser(ctx, client.CreateUserInput{Tags: client.Tags{"x": "1", "y": "1"}})
+			return out.User.ID, err
+		}, func(c *client.Client) (string, error) {
+			out, err := c.GetOrCreateUser(ctx, client.GetOrCreateUserInput{Tags: client.Tags{"x": "1"}})
+			return out.User.ID, err
+		}},
+		"updateUser": {broker.Users, func(c *client.Client) (string, error) {
+			out, err := c.UpdateUser(ctx, client.UpdateUserInput{ID: user, Tags: client.Tags{"mail": "a@x.org"}})
+			return out.User.ID, err
+		}, func(c *client.Client) (string, error) {
+			out, err := c.GetOrCreateUser(ctx, client.GetOrCreateUserInput{Tags: client.Tags{"mail": "a@x.org"}})
+			return out.User.ID, err
+		}},
+		"getOrCreateUser": {broker.Users, func(c *client.Client) (string, error) {
+			out, err := c.GetOrCreateUser(ctx, client.GetOrCreateUserInput{Tags: client.Tags{"z": "1", "nick": "a"}, DiscriminateByTags: []string{"z"}})
+			return out.User.ID, err
+		}, func(c *client.Client) (string, error) {
+			out, err := c.GetOrCreateUser(ctx, client.GetOrCreateUserInput{Tags: client.Tags{"nick": "a"}})
+			return out.User.ID, err
+		}},
+		"updateConversation": {broker.Conversations, func(c *client.Client) (string, error) {
+			out, err := c.UpdateConversation(ctx, client.UpdateConversationInput{ID: conversation, Tags: client.Tags{"title": "a"}})
+			return out.Conversation.ID, err
+		}, func(c *client.Client) (string, error) {
+			out, err := c.GetOrCreateConversation(ctx, client.GetOrCreateConversationInput{Channel: "channel", Tags: client.Tags{"title": "a"}})
+			return out.Conversation.ID, err
+		}},
+		"createMessage": {broker.Messages, func(c *client.Client) (string, error) {
+			out, err := c.CreateMessage(ctx, tagged(client.Tags{"ts": "8"}))
+			return out.Message.ID, err
+		}, func(c *client.Client) (string, error) {
+			out, err := c.GetOrCreateMessage(ctx, client.GetOrCreateMessageInput{CreateMessageInput: tagged(client.Tags{"ts": "8"})})
+			return out.Message.ID, err
+		}},
+		"updateMessage": {broker.Messages, func(c *client.Client) (string, error) {
+			out, err := c.UpdateMessage(ctx, client.UpdateMessageInput{ID: sent.ID, Tags: client.Tags{"ts": "9"}})
+			return out.Message.ID, err
+		}, func(c *client.Client) (string, error) {
+			out, err := c.GetOrCreateMessage(ctx, client.GetOrCreateMessageInput{CreateMessageInput: tagged(client.Tags{"ts": "9"})})
+			return out.Message.ID, err
+		}},
+	} {
+		of := "dlv_" + name
+		first := must[string](t)(test.attempt(as(s, slack, of)))
+		before := keysOf(t, b, test.bucket, "demo.index.*")
+		if len(before) == 0 {
+			t.Fatalf("%s: nothing leads to it", name)
+		}
+		forget(t, b, test.bucket, before...)
+		if again := must[string](t)(test.attempt(as(s, slack, of))); again != first {
+			t.Errorf("%s: the second attempt gets %s, the first %s", name, again, first)
+		}
+		if found := must[string](t)(test.find(as(s, slack))); found != first {
+			t.Errorf("%s: found %s, want %s", name, found, first)
+		}
+	}
+}

@@ -219,7 +219,7 @@ func (s *Store) importMessage(ctx context.Context, call client.Call, one importi
 	if err != nil {
 		return one.storedMessage, err
 	}
-	return one.storedMessage, find.leadAll(ctx, nil, one.Message.Tags, id)
+	return one.storedMessage, find.leadAll(ctx, one.Message.Tags, one.Message.Tags, id)
 }
 
 // initializeIncomingMessage is three calls in one, each with an identity of
@@ -285,15 +285,14 @@ func (s *Store) initializeIncomingMessage(ctx context.Context, call client.Call,
 func (s *Store) editMessage(ctx context.Context, call client.Call, p parts, id string, tags client.Tags, payload []byte) (storedMessage, error) {
 	now := s.now().UTC()
 	sender := client.Caller{BotID: call.Caller.BotID, Alias: p.conversation.Alias}
-	var before client.Tags
+	given := storedTags(call.Caller, tags)
 	to := addressee{call.Caller.BotID, p.conversation.Alias, p.conversation.ID}
 	m, err := changeAndTell(ctx, s, s.messages, broker.Key(call.Caller.BotID, id), to, func(m *storedMessage) (bool, error) {
 		if hidden(call.Caller, m.Alias) || m.Deleted != nil {
 			return false, broker.ErrNoKey
 		}
 		previous := viewMessage(sender, *m)
-		before = maps.Clone(m.Message.Tags)
-		changed := mergeTags(&m.Message.Tags, storedTags(call.Caller, tags))
+		changed := mergeTags(&m.Message.Tags, given)
 		if payload != nil && string(payload) != string(m.Message.Payload) {
 			m.Message.Payload, changed = payload, true
 		}
@@ -319,7 +318,7 @@ func (s *Store) editMessage(ctx context.Context, call client.Call, p parts, id s
 	if err != nil {
 		return m, err
 	}
-	return m, s.messagesOf(call.Caller.BotID, p.conversation).leadAll(ctx, before, m.Message.Tags, id)
+	return m, s.messagesOf(call.Caller.BotID, p.conversation).leadAll(ctx, m.Message.Tags, given, id)
 }
 
 // MessageUpdateData is the data of a message_updated operation, in the view of

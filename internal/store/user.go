@@ -65,7 +65,7 @@ func (s *Store) uniqueUser(ctx context.Context, call client.Call, in *client.Get
 	}
 	body := person{Name: in.Name, PictureURL: in.PictureURL, Properties: in.Properties}
 	return unique[person]{
-		index: s.usersOf(call.Caller.BotID, alias), selected: selected,
+		index: s.usersOf(call.Caller.BotID, alias), selected: selected, given: storedTags(call.Caller, in.Tags),
 		fresh: record[person]{
 			ID: e.ID, Alias: alias, MadeBy: scoped(call), CreatedAt: e.At, UpdatedAt: e.At, Tags: stored, Body: body,
 		},
@@ -135,8 +135,9 @@ func (s *Store) updateUser(ctx context.Context, call client.Call, in *client.Upd
 		return nil, err
 	}
 	u := unique[person]{index: s.usersOf(call.Caller.BotID, found.Alias)}
-	stands, err := u.update(ctx, in.ID, s.now().UTC(), func(r *record[person]) bool {
-		changed := mergeTags(&r.Tags, storedTags(call.Caller, in.Tags))
+	given := storedTags(call.Caller, in.Tags)
+	stands, err := u.update(ctx, in.ID, s.now().UTC(), given, func(r *record[person]) bool {
+		changed := mergeTags(&r.Tags, given)
 		return r.Body.replace(in) || changed
 	})
 	if errors.Is(err, broker.ErrConflict) || errors.Is(err, broker.ErrNoKey) { // deleted this moment
