@@ -104,7 +104,7 @@ func (a *applying) run(ctx context.Context, d Desired) error {
 		}
 	}
 	for id, installed := range a.have {
-		stays := !installed.FromFile && !installed.Leaving() && wantsBot(d, installed.BotID)
+		stays := !installed.FromFile && !installed.Leaving() && wantsBot(d, installed.BotID) && !wantsAlias(d, installed)
 		if wanted[id] || stays {
 			continue
 		}
@@ -130,6 +130,14 @@ func (a *applying) run(ctx context.Context, d Desired) error {
 
 func wantsBot(d Desired, id string) bool {
 	return slices.ContainsFunc(d.Bots, func(bot BotSpec) bool { return bot.ID == id })
+}
+
+// wantsAlias tells whether the alias of an installation is wanted, so that only
+// one may have it.
+func wantsAlias(d Desired, installed Installation) bool {
+	return slices.ContainsFunc(d.Installations, func(spec InstallationSpec) bool {
+		return spec.Bot == installed.BotID && spec.Alias == installed.Alias
+	})
 }
 
 func checkDesired(d Desired, check func(InstallationSpec) error) error {

@@ -238,3 +238,44 @@ func TestATokenIsNotStored(t *testing.T) {
 		t.Errorf("record of the bot: %s", got)
 	}
 }
+
+// The webhook id of an alias changes, in a file or one by one: the old URL must
+// not go on with the old secret.
+func TestAnInstallationThatLostItsAliasGoes(t *testing.T) {
+	t.Parallel()
+	for name, move := range map[string]func(*store.Store, store.InstallationSpec) error{
+		"installed": func(s *store.Store, spec store.InstallationSpec) error {
+			_, err := s.Install(t.Context(), spec, nil)
+			return err
+		},
+		"applied": func(s *store.Store, spec store.InstallationSpec) error {
+			d := desired()
+			d.Installations = append(d.Installations, spec)
+			_, err := s.Apply(t.Context(), d, nil)
+			return err
+		},
+	} {
+		_, b, s := installed(t)
+		ctx := t.Context()
+		spec := store.InstallationSpec{Bot: demo, Integration: "slack", Alias: "more", WebhookID: "webhook_old"}
+		must[store.Installation](t)(s.Install(ctx, spec, nil))
+		spec.WebhookID = "webhook_new"
+		for range 2 {
+			if err := move(s, spec); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if old := must[store.Installation](t)(s.Installation(ctx, "webhook_old")); !old.Leaving() {
+			t.Errorf("%s: the old one is %s", name, old.Status)
+		}
+		if n := len(stored(ctx, t, b, broker.Commands, unregister)); n != 1 {
+			t.Errorf("%s: unregistered %d times", name, n)
+		}
+		if err := s.FinishUnregister(ctx, "webhook_old"); err != nil {
+			t.Fatal(err)
+		}
+		if now := must[store.Installation](t)(s.SetDisabled(ctx, demo, "more", true)); now.WebhookID != "webhook_new" || !now.Disabled {
+			t.Errorf("%s: the alias leads to %+v", name, now)
+		}
+	}
+}

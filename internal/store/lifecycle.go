@@ -41,7 +41,38 @@ func (s *Store) Install(ctx context.Context, spec InstallationSpec, check func(I
 	if err != nil {
 		return Installation{}, fmt.Errorf("install %s: %w", spec.Alias, err)
 	}
+	if err := a.supersede(ctx, installed); err != nil {
+		return Installation{}, err
+	}
 	return installed, s.ask(ctx, installed)
+}
+
+// supersede takes out whatever had the bot and alias of an installation before:
+// the alias no longer leads there, but its webhook would go on. It asks again
+// for what a call that was cut off had begun. Of two at once, the one that the
+// alias leads to in the end does this to the other.
+func (a *applying) supersede(ctx context.Context, by Installation) error {
+	all, err := a.Installations(ctx)
+	if err != nil {
+		return err
+	}
+	stands, err := a.byAlias(ctx, by.BotID, by.Alias)
+	if err != nil || stands.WebhookID != by.WebhookID {
+		return err
+	}
+	for _, before := range all {
+		if before.WebhookID == by.WebhookID || before.BotID != by.BotID || before.Alias != by.Alias {
+			continue
+		}
+		leaving, err := a.uninstall(ctx, before)
+		if err == nil && leaving.Status == UnregistrationPending {
+			err = a.enqueue(ctx, leaving)
+		}
+		if err != nil && !errors.Is(err, broker.ErrNoKey) { // gone by now
+			return fmt.Errorf("take out installation %s: %w", before.WebhookID, err)
+		}
+	}
+	return nil
 }
 
 // SetDisabled stops an installation, or lets it go on: a disabled one takes no
