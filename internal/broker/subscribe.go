@@ -60,7 +60,8 @@ func (b *Broker) Subscribe(ctx context.Context, s Subscription, handle func(cont
 
 // subjects are those of the types, so that NATS leaves out all others. The
 // subject of an event ends in its type without the alias, which stands before
-// it; that of a message is under whatever alias.
+// it; that of a message is under whatever alias. A subject that another one
+// holds is left out, since NATS takes none that overlap.
 func (s Subscription) subjects() []string {
 	bot := Events.prefix() + "." + Key(s.Bot)
 	if len(s.Types) == 0 {
@@ -70,6 +71,9 @@ func (s Subscription) subjects() []string {
 	for _, typ := range s.Types {
 		subject := bot + ".*." + Token(typ)
 		if alias, name, ok := strings.Cut(typ, ":"); ok {
+			if !strings.Contains(name, ":") && slices.Contains(s.Types, name) {
+				continue
+			}
 			subject = bot + "." + Key(alias, name)
 		}
 		if !slices.Contains(subjects, subject) {

@@ -91,7 +91,7 @@ func TestASubscriptionToTypesSeesNoOthers(t *testing.T) {
 	defer cancel()
 	var mu sync.Mutex
 	got := map[string]bool{}
-	subscription := broker.Subscription{Bot: "demo", Name: "typed", Types: []string{"message_created", "slack:ping", "slack:ping"}}
+	subscription := broker.Subscription{Bot: "demo", Name: "typed", Types: []string{"slack:message_created", "message_created", "slack:ping", "slack:ping"}}
 	err := b.Subscribe(ctx, subscription, func(_ context.Context, m broker.Message) error {
 		e, err := m.Event()
 		mu.Lock()
