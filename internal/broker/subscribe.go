@@ -46,12 +46,16 @@ func (b *Broker) Subscribe(ctx context.Context, s Subscription, handle func(cont
 	if err := r.load(ctx); err != nil {
 		return err
 	}
+	// The lanes also end when the stream can be followed no longer.
+	serving, stop := context.WithCancel(ctx)
+	defer stop()
 	var committing sync.WaitGroup
 	stopped := make(chan struct{})
 	committing.Go(func() { r.commit(ctx, stopped) })
 	err = b.Follow(ctx, Events, Range{After: r.committed, Subjects: s.subjects()}, func(m Message) error {
-		return r.take(ctx, m)
+		return r.take(serving, m)
 	})
+	stop()
 	r.running.Wait()
 	close(stopped)
 	committing.Wait()

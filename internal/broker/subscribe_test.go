@@ -106,3 +106,55 @@ func TestASubscriptionToTypesSeesNoOthers(t *testing.T) {
 		t.Errorf("got %v, %v", got, err)
 	}
 }
+
+// publishTo stores events of a conversation for the bot demo, as many as there
+// are ids.
+func publishTo(t *testing.T, b *broker.Broker, conversation string, ids ...string) (last uint64) {
+	t.Helper()
+	for _, id := range ids {
+		e := events.New(id, "/bots/demo", "message_created", conversation, time.Now(), []byte(`{}`))
+		receipt, err := b.PublishEvent(t.Context(), "demo", "slack", "message_created", e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		last = receipt.Seq
+	}
+	return last
+}
+
+func receive(t *testing.T, got <-chan string) string {
+	t.Helper()
+	select {
+	case id := <-got:
+		return id
+	case <-time.After(20 * time.Second):
+		t.Fatal("nothing is handed over any more")
+		return ""
+	}
+}
+
+func TestASubscriptionEndsWhenItsConnectionDoes(t *testing.T) {
+	t.Parallel()
+	server := brokertest.Start(t)
+	publishTo(t, server.Connect(t), "conv_1", "one")
+	own := server.Connect(t)
+	ended := make(chan error, 1)
+	entered := make(chan string, 1)
+	go func() {
+		ended <- own.Subscribe(t.Context(), broker.Subscription{Bot: "demo", Name: "test"}, func(ctx context.Context, m broker.Message) error {
+			entered <- m.Subject
+			<-ctx.Done()
+			return ctx.Err()
+		})
+	}()
+	receive(t, entered)
+	own.Close()
+	select {
+	case err := <-ended:
+		if err == nil {
+			t.Error("it ended as if all were well")
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("it does not end")
+	}
+}
