@@ -2,10 +2,7 @@ package broker
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -22,12 +19,8 @@ type Subscription struct {
 	Types []string
 }
 
-const (
-	// subscriptionWindow bounds how many events are at work at once.
-	subscriptionWindow = 256
-	// commitEvery is how often a subscription writes down how far it is.
-	commitEvery = 100 * time.Millisecond
-)
+// subscriptionWindow bounds how many events are at work at once.
+const subscriptionWindow = 256
 
 // Subscribe hands a bot its events from where it was before, until ctx ends.
 // Events with the same ce-subject, the conversation, come in order and one at
@@ -109,22 +102,6 @@ type flight struct {
 	done bool
 }
 
-func (r *reader) load(ctx context.Context) error {
-	entry, err := r.cursors.Get(ctx, r.key)
-	if errors.Is(err, ErrNoKey) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	r.revision = entry.Revision
-	if r.committed, err = strconv.ParseUint(string(entry.Value), 10, 64); err != nil {
-		return fmt.Errorf("cursor %s: %w", r.key, err)
-	}
-	r.watermark = r.committed
-	return nil
-}
-
 // take puts an event into its lane, and waits while too many are at work.
 func (r *reader) take(ctx context.Context, m Message) error {
 	select {
@@ -187,40 +164,7 @@ func (r *reader) land(seq uint64) {
 		}
 	}
 	for len(r.flying) > 0 && r.flying[0].done {
-		r.watermark = r.flying[0].seq
+		r.watermark = max(r.watermark, r.flying[0].seq)
 		r.flying = r.flying[1:]
 	}
-}
-
-// commit writes the watermark down from time to time, and at the end.
-func (r *reader) commit(ctx context.Context, stopped <-chan struct{}) {
-	tick := time.NewTicker(commitEvery)
-	defer tick.Stop()
-	for running := true; running; {
-		select {
-		case <-stopped:
-			running = false
-		case <-tick.C:
-		}
-		r.mu.Lock()
-		watermark := r.watermark
-		r.mu.Unlock()
-		if watermark == r.committed {
-			continue
-		}
-		value := []byte(strconv.FormatUint(watermark, 10))
-		revision, err := r.save(context.WithoutCancel(ctx), value)
-		if err != nil {
-			r.broker.logger.WithError(err).Debug("subscription cannot write down how far it is")
-			continue
-		}
-		r.committed, r.revision = watermark, revision
-	}
-}
-
-func (r *reader) save(ctx context.Context, value []byte) (uint64, error) {
-	if r.revision == 0 {
-		return r.cursors.Create(ctx, r.key, value)
-	}
-	return r.cursors.Update(ctx, r.key, value, r.revision)
 }

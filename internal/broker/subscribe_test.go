@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/cloudevents/sdk-go/v2/event"
 
 	"github.com/towpath/towpath/internal/broker"
 	"github.com/towpath/towpath/internal/broker/brokertest"
@@ -122,6 +125,30 @@ func publishTo(t *testing.T, b *broker.Broker, conversation string, ids ...strin
 	return last
 }
 
+// subscribe reads in the background until the test ends, or stop is called.
+func subscribe(t *testing.T, b *broker.Broker, s broker.Subscription, handle func(context.Context, event.Event) error) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error, 1)
+	go func() {
+		ended <- b.Subscribe(ctx, s, func(ctx context.Context, m broker.Message) error {
+			e, err := m.Event()
+			if err != nil {
+				return err
+			}
+			return handle(ctx, e)
+		})
+	}()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(stop)
+	return stop
+}
+
 func receive(t *testing.T, got <-chan string) string {
 	t.Helper()
 	select {
@@ -130,6 +157,70 @@ func receive(t *testing.T, got <-chan string) string {
 	case <-time.After(20 * time.Second):
 		t.Fatal("nothing is handed over any more")
 		return ""
+	}
+}
+
+func cursorOf(t *testing.T, b *broker.Broker) uint64 {
+	t.Helper()
+	cursors, err := b.Bucket(t.Context(), broker.Cursors)
+	if err != nil {
+		t.Fatal(err)
+	}
+	entry, err := cursors.Get(t.Context(), broker.Key("bot", "demo", "test"))
+	if errors.Is(err, broker.ErrNoKey) {
+		return 0
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	cursor, err := strconv.ParseUint(string(entry.Value), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cursor
+}
+
+func TestASubscriptionWritesOnWhenItsCursorIsNotAsItBelieved(t *testing.T) {
+	t.Parallel()
+	b := brokertest.Start(t).Connect(t)
+	cursors, err := b.Bucket(t.Context(), broker.Cursors)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan string, 10)
+	stop := subscribe(t, b, broker.Subscription{Bot: "demo", Name: "test"}, func(_ context.Context, e event.Event) error {
+		got <- e.ID()
+		return nil
+	})
+	last := publishTo(t, b, "conv_1", "one")
+	for receive(t, got); cursorOf(t, b) != last; { // it is written down from time to time
+		if t.Context().Err() != nil {
+			t.Fatal("the cursor was never written")
+		}
+	}
+	// As if the ack of a write of its own had been lost.
+	if _, err := cursors.Put(t.Context(), broker.Key("bot", "demo", "test"), []byte("1")); err != nil {
+		t.Fatal(err)
+	}
+	last = publishTo(t, b, "conv_1", "two")
+	receive(t, got)
+	stop()
+	if cursor := cursorOf(t, b); cursor != last {
+		t.Errorf("the cursor is at %d, want %d", cursor, last)
+	}
+	stop = subscribe(t, b, broker.Subscription{Bot: "demo", Name: "test"}, func(_ context.Context, e event.Event) error {
+		// Somebody else under the same name has come further.
+		_, err := cursors.Put(t.Context(), broker.Key("bot", "demo", "test"), []byte("1000"))
+		got <- e.ID()
+		return err
+	})
+	publishTo(t, b, "conv_1", "three")
+	if id := receive(t, got); id != "three" {
+		t.Errorf("got %s", id)
+	}
+	stop()
+	if cursor := cursorOf(t, b); cursor != 1000 {
+		t.Errorf("the cursor went back to %d", cursor)
 	}
 }
 
