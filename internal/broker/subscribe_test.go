@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -157,6 +158,79 @@ func receive(t *testing.T, got <-chan string) string {
 	case <-time.After(20 * time.Second):
 		t.Fatal("nothing is handed over any more")
 		return ""
+	}
+}
+
+func TestConversationsGoOnBesideOneThatIsStuck(t *testing.T) {
+	t.Parallel()
+	b := brokertest.Start(t).Connect(t)
+	var stuck []string
+	for i := range 300 {
+		stuck = append(stuck, fmt.Sprintf("stuck_%d", i))
+	}
+	publishTo(t, b, "conv_stuck", stuck...)
+	for i := range 300 { // and beside many
+		publishTo(t, b, fmt.Sprintf("conv_stuck_%d", i), fmt.Sprintf("alone_%d", i))
+	}
+	publishTo(t, b, "conv_good", "good")
+	got := make(chan string, 1000)
+	subscribe(t, b, broker.Subscription{Bot: "demo", Name: "test"}, func(_ context.Context, e event.Event) error {
+		if e.Subject() != "conv_good" {
+			return errors.New("the bot cannot do this")
+		}
+		got <- e.ID()
+		return nil
+	})
+	if id := receive(t, got); id != "good" {
+		t.Errorf("got %s", id)
+	}
+}
+
+func TestAnEventThatABotCannotHandleBecomesADeadLetter(t *testing.T) {
+	t.Parallel()
+	b := brokertest.Start(t).Connect(t)
+	publishTo(t, b, "conv_1", "one")
+	poison := publishTo(t, b, "conv_1", "poison")
+	last := publishTo(t, b, "conv_1", "three", "four")
+	got := make(chan string, 10)
+	subscription := broker.Subscription{Bot: "demo", Name: "test", Attempts: 2}
+	stop := subscribe(t, b, subscription, func(_ context.Context, e event.Event) error {
+		got <- e.ID()
+		if e.ID() == "poison" {
+			return errors.New("the bot cannot do this")
+		}
+		return nil
+	})
+	for _, want := range []string{"one", "poison", "poison", "three", "four"} {
+		if id := receive(t, got); id != want {
+			t.Fatalf("got %s, want %s", id, want)
+		}
+	}
+	stop()
+	if cursor := cursorOf(t, b); cursor != last {
+		t.Errorf("the cursor is at %d of %d", cursor, last)
+	}
+	message, err := b.Next(t.Context(), broker.DeadLetters, "deadletters.demo.event_received", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var letter struct {
+		Delivery, Operation, Installation, Reason string
+		Attempts                                  int
+		Stream                                    broker.Stream
+		Seq                                       uint64
+		Body                                      []byte
+	}
+	if err := json.Unmarshal(message.Data, &letter); err != nil {
+		t.Fatal(err)
+	}
+	if letter.Delivery != "poison" || letter.Operation != string(broker.EventReceived) || letter.Installation != "demo" ||
+		letter.Reason != "the bot cannot do this" || letter.Attempts != 2 || letter.Stream != broker.Events ||
+		letter.Seq != poison || string(letter.Body) != "{}" {
+		t.Errorf("letter %+v", letter)
+	}
+	if _, err := b.Next(t.Context(), broker.DeadLetters, ">", message.Seq); !errors.Is(err, broker.ErrNoMessage) {
+		t.Errorf("there is a second letter, or %v", err)
 	}
 }
 
