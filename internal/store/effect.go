@@ -201,9 +201,10 @@ func changeAndTell[T any, P interface {
 type addressee struct{ bot, alias, conversation string }
 
 // tell enqueues news. Told twice, they are recognised by their ids. When the
-// installation takes no work, nobody is told.
+// installation is gone, there is nobody to tell; a disabled one is told when it
+// goes on.
 func (s *Store) tell(ctx context.Context, to addressee, all []news) error {
-	installation, err := s.active(ctx, to.bot, to.alias)
+	installation, err := s.standing(ctx, to.bot, to.alias)
 	if _, refused := errors.AsType[*client.Error](err); refused {
 		return nil
 	}

@@ -141,14 +141,21 @@ func (s *Store) byAlias(ctx context.Context, bot, alias string) (Installation, e
 	return found, err
 }
 
-// active returns an installation that takes work, or an error that says why it
-// does not.
-func (s *Store) active(ctx context.Context, bot, alias string) (Installation, error) {
+// standing returns an installation that is not leaving, or an error that says so.
+// It may be disabled: its worker holds what is enqueued for it until then.
+func (s *Store) standing(ctx context.Context, bot, alias string) (Installation, error) {
 	found, err := s.byAlias(ctx, bot, alias)
-	switch {
-	case errors.Is(err, broker.ErrNoKey), err == nil && found.Leaving():
+	if errors.Is(err, broker.ErrNoKey) || err == nil && found.Leaving() {
 		return found, client.NewError(client.ReferenceNotFound, "installation %q not found", alias)
-	case err == nil && found.Disabled:
+	}
+	return found, err
+}
+
+// active returns an installation that takes new work, or an error that says why
+// it does not.
+func (s *Store) active(ctx context.Context, bot, alias string) (Installation, error) {
+	found, err := s.standing(ctx, bot, alias)
+	if err == nil && found.Disabled {
 		return found, client.NewError(client.Forbidden, "installation %q is disabled", alias)
 	}
 	return found, err

@@ -81,6 +81,7 @@ func (s *Store) createMessage(ctx context.Context, call client.Call, in *client.
 type parts struct {
 	conversation record[place]
 	user         record[person]
+	installation Installation // that sends it, when it is outgoing
 }
 
 func (s *Store) messageParts(ctx context.Context, caller client.Caller, conversation, user string) (p parts, err error) {
@@ -126,6 +127,11 @@ func (s *Store) makeMessage(ctx context.Context, call client.Call, in *client.Cr
 			return made, err
 		}
 	}
+	if in.Schedule == (client.Schedule{}) && made.Message.Direction == client.Outgoing {
+		if p.installation, err = s.active(ctx, call.Caller.BotID, made.Alias); err != nil {
+			return made, err
+		}
+	}
 	if in.Schedule == (client.Schedule{}) {
 		made, err = s.commitMessage(ctx, call, made, p, messageIndex(call.Caller.BotID, p.conversation.ID, e.ID))
 	} else {
@@ -154,7 +160,7 @@ func (s *Store) commitMessage(ctx context.Context, call client.Call, made stored
 	if made.Message.Direction == client.Incoming {
 		tell = s.incoming
 	}
-	if err := tell(ctx, &c, call, p); err != nil {
+	if err := tell(&c, call, p); err != nil {
 		return made, err
 	}
 	return c.run(ctx, s.broker)
@@ -180,7 +186,7 @@ const originSynthetic = "synthetic"
 func messageIndex(bot, conversation, id string) string { return broker.Key(bot, conversation, id) }
 
 // incoming tells the bot of an integration's message, as an event.
-func (s *Store) incoming(_ context.Context, c *commit[storedMessage], call client.Call, p parts) error {
+func (s *Store) incoming(c *commit[storedMessage], call client.Call, p parts) error {
 	bot, m := client.Caller{BotID: call.Caller.BotID}, c.value
 	payload, err := json.Marshal(incomingPayload{
 		Message: m.Message, User: viewUser(bot, p.user), Conversation: viewConversation(bot, p.conversation),
@@ -212,13 +218,9 @@ func (s *Store) incoming(_ context.Context, c *commit[storedMessage], call clien
 }
 
 // outgoing asks the worker to send a bot's message.
-func (s *Store) outgoing(ctx context.Context, c *commit[storedMessage], call client.Call, p parts) error {
-	m, alias := c.value, p.conversation.Alias
-	installation, err := s.active(ctx, call.Caller.BotID, alias)
-	if err != nil {
-		return err
-	}
-	sender := client.Caller{BotID: call.Caller.BotID, Alias: alias}
+func (s *Store) outgoing(c *commit[storedMessage], call client.Call, p parts) error {
+	m, installation := c.value, p.installation.WebhookID
+	sender := client.Caller{BotID: call.Caller.BotID, Alias: p.conversation.Alias}
 	e, err := s.cloudEvent(call, m.Message.ID, events.MessageCreated.CloudEventType(), p.conversation.ID, MessageData{
 		Type: m.Message.Type, Payload: m.Message.Payload, Conversation: viewConversation(sender, p.conversation),
 		Message: viewMessage(sender, m), User: viewUser(sender, p.user),
@@ -227,9 +229,9 @@ func (s *Store) outgoing(ctx context.Context, c *commit[storedMessage], call cli
 		return err
 	}
 	c.publish = func(ctx context.Context) (broker.Receipt, error) {
-		return s.broker.Enqueue(ctx, broker.Commands, installation.WebhookID, p.conversation.ID, e)
+		return s.broker.Enqueue(ctx, broker.Commands, installation, p.conversation.ID, e)
 	}
-	c.find = s.findCommand(installation.WebhookID, p.conversation.ID, e.ID())
+	c.find = s.findCommand(installation, p.conversation.ID, e.ID())
 	c.restore = func(message broker.Message) (storedMessage, error) {
 		data, err := decode[MessageData](message)
 		return restored(sender, data.Message), err

@@ -206,19 +206,52 @@ func (s *Store) wakeMessage(ctx context.Context, call client.Call, made storedMe
 		return err
 	}
 	parts, err := s.messageParts(ctx, call.Caller, made.Message.ConversationID, made.Message.UserID)
+	if err == nil && made.Message.Direction == client.Outgoing {
+		parts.installation, err = s.standing(ctx, bot, made.Alias)
+	}
 	if err == nil {
 		made.Message.Payload, made.Message.Tags = stands.Message.Payload, stands.Message.Tags // may be changed since
 		_, err = s.commitMessage(ctx, call, made, parts, dueClaim(messageIndex(bot, made.Message.ConversationID, made.Message.ID)))
 	}
-	if _, refused := errors.AsType[*client.Error](err); refused {
-		// Conversation, user or installation is gone. It would be refused again.
-		_, err = change(ctx, s.messages, broker.Key(bot, made.Message.ID), func(m *storedMessage) (bool, error) {
-			m.Message.Status = client.Failed
-			return true, nil
-		})
-		if errors.Is(err, broker.ErrNoKey) {
-			return nil
+	if refused, ok := errors.AsType[*client.Error](err); ok && parts.conversation.ID != "" {
+		// User or installation is gone. It would be refused again.
+		return s.failPlanned(ctx, bot, made, refused.Message)
+	} else if ok {
+		return nil // its conversation was deleted, and the message with it
+	}
+	return err
+}
+
+// failPlanned ends a scheduled message that nobody can take any more, and keeps
+// the reason with it for the bot to see.
+func (s *Store) failPlanned(ctx context.Context, bot string, made storedMessage, reason string) error {
+	from, now := made.Message.Status, s.now().UTC()
+	fail := func(m *storedMessage) (bool, error) {
+		if m.Deleted != nil || m.Seq != 0 || m.Message.Status != from && m.Message.Status != client.Scheduled {
+			return false, nil
 		}
+		m.Message.Status, m.Message.FailureReason, m.Message.UpdatedAt = client.Failed, reason, now
+		return true, nil
+	}
+	_, err := change(ctx, s.messages, broker.Key(bot, made.Message.ID), fail)
+	if !errors.Is(err, broker.ErrNoKey) {
+		return err
+	}
+	// Its maker died before the record.
+	if _, err := fail(&made); err != nil {
+		return err
+	}
+	return s.keepMessage(ctx, bot, made)
+}
+
+// keepMessage lists a message and writes its record, unless there is one.
+func (s *Store) keepMessage(ctx context.Context, bot string, made storedMessage) error {
+	_, err := s.messages.Create(ctx, messageIndex(bot, made.Message.ConversationID, made.Message.ID), nil)
+	if err == nil || errors.Is(err, broker.ErrConflict) {
+		err = create(ctx, s.messages, broker.Key(bot, made.Message.ID), made)
+	}
+	if errors.Is(err, broker.ErrConflict) {
+		return nil
 	}
 	return err
 }

@@ -64,11 +64,7 @@ func (s *Store) BeginSend(ctx context.Context, sender client.Caller, message cli
 		if err != nil {
 			return client.Message{}, err
 		}
-		if _, err := s.messages.Create(ctx, messageIndex(sender.BotID, message.ConversationID, message.ID), nil); err != nil && !errors.Is(err, broker.ErrConflict) {
-			return client.Message{}, err
-		}
-		err = create(ctx, s.messages, key, made)
-		if err != nil && !errors.Is(err, broker.ErrConflict) {
+		if err := s.keepMessage(ctx, sender.BotID, made); err != nil {
 			return client.Message{}, err
 		}
 	}

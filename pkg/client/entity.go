@@ -58,7 +58,7 @@ const (
 )
 
 // Message is one message of a conversation. Payload is JSON, kept digit by
-// digit. Status, AckedAt and Ambiguous are Towpath's additions.
+// digit. Status, FailureReason, AckedAt and Ambiguous are Towpath's additions.
 type Message struct {
 	ID             string          `json:"id"`
 	CreatedAt      time.Time       `json:"createdAt"`
@@ -71,8 +71,11 @@ type Message struct {
 	Tags           Tags            `json:"tags"`
 	Origin         string          `json:"origin,omitempty"`
 	Status         Status          `json:"status,omitempty"`
-	SentAt         *time.Time      `json:"sentAt,omitempty"`
-	AckedAt        *time.Time      `json:"ackedAt,omitempty"`
+	// FailureReason says why a scheduled message failed before anybody was asked
+	// to send it; empty otherwise, when a dead letter says it.
+	FailureReason string     `json:"failureReason,omitempty"`
+	SentAt        *time.Time `json:"sentAt,omitempty"`
+	AckedAt       *time.Time `json:"ackedAt,omitempty"`
 	// Ambiguous counts the sends whose outcome nobody knows, because the
 	// attempt died after it began; each may have reached the platform.
 	Ambiguous int `json:"ambiguous,omitempty"`
