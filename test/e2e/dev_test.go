@@ -208,6 +208,12 @@ func TestTriggerShowsTheWayOfAMessageThereAndBack(t *testing.T) {
 		t.Errorf("Slack was sent %v", posted)
 	}
 
+	d.trigger(t, "slack", "message_thread", "and then")
+	posted := d.fake.posted(t)
+	if len(posted) != 2 || posted[0].Get("thread_ts") != "" || posted[1].Get("text") != "and then" || posted[1].Get("thread_ts") == "" {
+		t.Errorf("Slack was sent %v, want the second in its thread alone", posted)
+	}
+
 	status, table, stderr := d.verb(t, "installations")
 	if status != 0 {
 		t.Error(stderr)

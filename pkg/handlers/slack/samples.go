@@ -23,14 +23,11 @@ const (
 type object = map[string]any
 
 var samples = handlers.Samples[Config]{
-	"message": {Title: "somebody writes a message", Build: event(func(a handlers.SampleArgs) object {
-		return object{
-			"type": "message", "channel": a.Conversation, "channel_type": "channel", "user": a.User, "team": sampleTeam,
-			"text": a.Text, "ts": timestamp(a.Now), "event_ts": timestamp(a.Now), "client_msg_id": a.ID,
-			"blocks": []object{{"type": "rich_text", "elements": []object{{
-				"type": "rich_text_section", "elements": []object{{"type": "text", "text": a.Text}},
-			}}}},
-		}
+	"message": {Title: "somebody writes a message", Build: event(said)},
+	"message_thread": {Title: "somebody answers in a thread", Build: event(func(a handlers.SampleArgs) object {
+		answer := said(a)
+		answer["thread_ts"] = timestamp(a.Now.Add(-time.Minute))
+		return answer
 	})},
 	"message_bot": {Title: "the bot's own message comes back", Build: event(func(a handlers.SampleArgs) object {
 		return object{
@@ -59,6 +56,17 @@ var samples = handlers.Samples[Config]{
 	"url_verification": {Title: "Slack asks whether the URL is ours", Build: func(a handlers.SampleArgs, configuration Config) (*events.Request, error) {
 		return signed(a, configuration, object{"type": typeChallenge, "challenge": a.ID})
 	}},
+}
+
+// said is the event of a message.
+func said(a handlers.SampleArgs) object {
+	return object{
+		"type": "message", "channel": a.Conversation, "channel_type": "channel", "user": a.User, "team": sampleTeam,
+		"text": a.Text, "ts": timestamp(a.Now), "event_ts": timestamp(a.Now), "client_msg_id": a.ID,
+		"blocks": []object{{"type": "rich_text", "elements": []object{{
+			"type": "rich_text_section", "elements": []object{{"type": "text", "text": a.Text}},
+		}}}},
+	}
 }
 
 // event puts an event into its envelope.
