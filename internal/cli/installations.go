@@ -39,6 +39,10 @@ type shown struct {
 	Disabled    bool         `json:"disabled,omitempty"`
 }
 
+func showInstallation(i store.Installation) shown {
+	return shown{i.BotID, i.Alias, i.Integration, i.WebhookID, i.WebhookURL, i.Status, i.StatusReason, i.Disabled}
+}
+
 // Run lists the installations.
 func (c *listInstallations) Run(ctx context.Context, p *program) error {
 	s, err := c.connect(ctx, p)
@@ -55,7 +59,7 @@ func (c *listInstallations) Run(ctx context.Context, p *program) error {
 		fmt.Fprintln(table, "BOT\tALIAS\tINTEGRATION\tSTATUS\tWEBHOOK URL")
 	}
 	for _, i := range installed {
-		row := shown{i.BotID, i.Alias, i.Integration, i.WebhookID, i.WebhookURL, i.Status, i.StatusReason, i.Disabled}
+		row := showInstallation(i)
 		if c.JSON {
 			if err := json.NewEncoder(p.stdout).Encode(row); err != nil {
 				return err
@@ -74,19 +78,25 @@ func (c *listInstallations) Run(ctx context.Context, p *program) error {
 	return table.Flush()
 }
 
+// changeFlags are the flags of what changes an installation.
+type changeFlags struct {
+	systemFlags
+	JSON bool `name:"json" help:"One JSON object a line."`
+}
+
 // installationArgs name an installation.
 type installationArgs struct {
-	systemFlags
+	changeFlags
 	Bot   string `arg:"" help:"The bot's id."`
 	Alias string `arg:"" help:"The installation's alias."`
 }
 
 type (
 	installCommand struct {
-		systemFlags
+		changeFlags
 		Bot           string `arg:"" help:"The bot's id."`
 		Integration   string `arg:"" help:"Which integration."`
-		Alias         string `help:"The installation's name within its bot; the integration's when left out."`
+		Alias         string `help:"The installation's alias; the integration's name when left out."`
 		WebhookID     string `name:"webhook-id" help:"The last part of its webhook URL; generated when left out."`
 		Type          string `help:"Which of the integration's configurations."`
 		Configuration string `default:"-" help:"A file with the configuration as JSON; - reads it from the standard input, so that secrets stay out of the shell's history."`
@@ -144,7 +154,7 @@ func (c *removeCommand) Run(ctx context.Context, p *program) error {
 }
 
 // change carries a change out and says what stands then.
-func (f systemFlags) change(ctx context.Context, p *program, do func(*store.Store) (store.Installation, error)) error {
+func (f changeFlags) change(ctx context.Context, p *program, do func(*store.Store) (store.Installation, error)) error {
 	s, err := f.connect(ctx, p)
 	if err != nil {
 		return err
@@ -153,6 +163,9 @@ func (f systemFlags) change(ctx context.Context, p *program, do func(*store.Stor
 	i, err := do(s.store)
 	if err != nil {
 		return err
+	}
+	if f.JSON {
+		return json.NewEncoder(p.stdout).Encode(showInstallation(i))
 	}
 	status := string(i.Status)
 	if i.Disabled {

@@ -18,28 +18,26 @@ import (
 // systemFlags tell an operator's verb which Towpath to look at: a running dev,
 // or whatever NATS it is given.
 type systemFlags struct {
-	Dir    string `default:".towpath" env:"TOWPATH_DIR" type:"path" help:"Directory of a running dev."`
-	NATS   string `name:"nats" env:"NATS_URL" help:"Where NATS is; wins over --dir."`
-	API    string `name:"api" env:"TOWPATH_API" help:"Where the API is."`
-	Ingest string `env:"TOWPATH_INGEST" help:"Where ingest is; without it, as the installations' webhook URLs say."`
-	Token  string `env:"TOWPATH_TOKEN" help:"A bot's token, for the API."`
+	Dir  string `default:".towpath" env:"TOWPATH_DIR" type:"path" help:"Directory of a dev; of one that runs."`
+	NATS string `name:"nats" env:"NATS_URL" help:"Where NATS is; wins over --dir."`
 }
 
 // system is a connection to a running Towpath.
 type system struct {
 	broker *broker.Broker
 	store  *store.Store
-	ingest string
+	ingest string // the dev's, if one was found
 }
 
 // connect finds Towpath and connects, or says what to do.
 func (f systemFlags) connect(ctx context.Context, p *program) (*system, error) {
+	ingest := ""
 	if f.NATS == "" {
 		dev, err := readDevFile(filepath.Join(f.Dir, devFileName))
 		if err != nil {
 			return nil, err
 		}
-		f.NATS, f.Ingest = dev.NATS, dev.Ingest
+		f.NATS, ingest = dev.NATS, dev.Ingest
 	}
 	logger, err := ops.Logger("text", "error", p.stderr)
 	if err != nil {
@@ -60,7 +58,7 @@ func (f systemFlags) connect(ctx context.Context, p *program) (*system, error) {
 		b.Close()
 		return nil, err
 	}
-	return &system{broker: b, store: opened, ingest: f.Ingest}, nil
+	return &system{broker: b, store: opened, ingest: ingest}, nil
 }
 
 func (s *system) close() { s.broker.Close() }

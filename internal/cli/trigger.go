@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,14 +23,16 @@ import (
 
 type triggerCommand struct {
 	systemFlags
+	Ingest       string        `env:"TOWPATH_INGEST" help:"Where ingest is; without it, that of the dev, or as the webhook URL says."`
 	Integration  string        `arg:"" help:"Which platform to play, such as slack."`
 	Event        string        `arg:"" help:"Which sample to send, such as message. An unknown one lists them all."`
 	Text         string        `arg:"" optional:"" default:"hello" help:"The text of the message."`
-	Alias        string        `help:"Which installation, if there are several of the integration."`
+	Bot          string        `env:"TOWPATH_BOT" help:"The bot's id; needed if several have the integration."`
+	Alias        string        `help:"The installation's alias; the first of the integration when left out."`
 	Conversation string        `default:"C0TOWPATH" help:"The platform's id of the conversation."`
 	User         string        `default:"U0TOWPATH" help:"The platform's id of the user."`
 	ID           string        `help:"Makes the provider's delivery id: the same id again is the same delivery."`
-	Timeout      time.Duration `default:"15s" help:"How long to watch."`
+	Timeout      time.Duration `default:"15s" env:"TOWPATH_TRIGGER_TIMEOUT" help:"How long to watch."`
 	JSON         bool          `name:"json" help:"One JSON object a line."`
 }
 
@@ -69,8 +72,8 @@ func (c *triggerCommand) Run(ctx context.Context, p *program) error {
 	}
 	show := newShow(p.stdout, c.JSON)
 	target := installation.WebhookURL
-	if s.ingest != "" {
-		target = strings.TrimSuffix(s.ingest, "/") + "/webhooks/" + installation.WebhookID
+	if ingest := cmp.Or(c.Ingest, s.ingest); ingest != "" {
+		target = strings.TrimSuffix(ingest, "/") + "/webhooks/" + installation.WebhookID
 	}
 	answered, err := c.post(ctx, target, sample, show)
 	if err != nil {
@@ -94,17 +97,30 @@ func (c *triggerCommand) find(ctx context.Context, s *system) (store.Installatio
 	if err != nil {
 		return store.Installation{}, err
 	}
-	var aliases []string
+	var meant []store.Installation
+	var aliases, bots []string
 	for _, i := range all {
-		if i.Integration == c.Integration && !i.Leaving() {
-			if c.Alias == "" || c.Alias == i.Alias {
-				return i, nil
-			}
-			aliases = append(aliases, i.Alias)
+		if i.Integration != c.Integration || i.Leaving() || c.Bot != "" && c.Bot != i.BotID {
+			continue
+		}
+		aliases = append(aliases, i.Alias)
+		if c.Alias != "" && c.Alias != i.Alias {
+			continue
+		}
+		meant = append(meant, i)
+		if !slices.Contains(bots, i.BotID) {
+			bots = append(bots, i.BotID)
 		}
 	}
-	if len(aliases) > 0 {
+	switch {
+	case len(bots) > 1:
+		return store.Installation{}, fmt.Errorf("%s is installed in the bots %s: choose one with --bot", c.Integration, strings.Join(bots, ", "))
+	case len(meant) > 0:
+		return meant[0], nil
+	case len(aliases) > 0:
 		return store.Installation{}, fmt.Errorf("%s is installed as %s, not as %s", c.Integration, strings.Join(aliases, ", "), c.Alias)
+	case c.Bot != "":
+		return store.Installation{}, fmt.Errorf("%s is not installed in the bot %s: add it to the configuration file", c.Integration, c.Bot)
 	}
 	return store.Installation{}, fmt.Errorf("%s is not installed: add it to the configuration file", c.Integration)
 }
@@ -163,12 +179,23 @@ func (s *show) begin() { s.begun = time.Now() }
 
 func (s *show) step(h replay.Happening) {
 	ms := float64(h.At.Sub(s.begun).Microseconds()) / 1000
+	earlier := ms < 0 // it happened to the same delivery before
 	if s.json {
-		_ = json.NewEncoder(s.out).Encode(map[string]any{"step": h.Step, "ms": ms, "at": h.At, "id": h.ID, "detail": h.Detail})
+		line := map[string]any{"step": h.Step, "at": h.At, "id": h.ID, "detail": h.Detail}
+		if earlier {
+			line["earlier"] = true
+		} else {
+			line["ms"] = ms
+		}
+		_ = json.NewEncoder(s.out).Encode(line)
 		return
 	}
 	var line strings.Builder
-	fmt.Fprintf(&line, "%9.1f ms  %-16s %-32s", ms, h.Step, h.ID)
+	took := fmt.Sprintf("%.1f ms", ms)
+	if earlier {
+		took = ""
+	}
+	fmt.Fprintf(&line, "%12s  %-16s %-32s", took, h.Step, h.ID)
 	for _, name := range slices.Sorted(maps.Keys(h.Detail)) {
 		if tags, ok := h.Detail[name].(client.Tags); ok {
 			for tag, value := range tags {
@@ -177,6 +204,9 @@ func (s *show) step(h replay.Happening) {
 			continue
 		}
 		fmt.Fprintf(&line, " %s=%v", name, h.Detail[name])
+	}
+	if earlier {
+		line.WriteString(" (earlier: this is a duplicate)")
 	}
 	fmt.Fprintln(s.out, strings.TrimRight(line.String(), " "))
 }
@@ -215,7 +245,7 @@ func (s *show) watch(ctx context.Context, watch *replay.Watch) error {
 	})
 	switch {
 	case dead:
-		return errors.New("it was given up: the worker's log and the dead letters say why")
+		return errors.New("it was given up: the worker's log says why, and `towpath logs` what the bot's owner is told")
 	case err == nil:
 		return nil
 	case errors.Is(err, context.DeadlineExceeded) && handled && answered == ended:

@@ -37,6 +37,20 @@ func TestDevGreetsWithWhatIsToBeTriedNext(t *testing.T) {
 			t.Errorf("%q is not once in:\n%s", want, steps)
 		}
 	}
+	for again, want := range []string{" ms  handled ", "             handled "} {
+		status, steps, stderr = run(t, "trigger", "slack", "message_bot", "--id=once", "--dir", dir)
+		if status != 0 || !strings.Contains(steps, want) || strings.Contains(steps, "(earlier: this is a duplicate)") != (again > 0) {
+			t.Errorf("trigger exits with %d: %s%s", status, steps, stderr)
+		}
+	}
+	status, steps, stderr = run(t, "trigger", "slack", "message_bot", "--id=once", "--json", "--dir", dir)
+	if status != 0 || !strings.Contains(steps, `"earlier":true`) || strings.Contains(steps, `"ms":-`) {
+		t.Errorf("trigger exits with %d: %s%s", status, steps, stderr)
+	}
+	status, _, stderr = run(t, "trigger", "slack", "message", "--ingest=http://"+free(t), "--dir", dir)
+	if status != 1 || !strings.Contains(stderr, "ingest cannot be reached") {
+		t.Errorf("trigger looks for the dev's ingest, not for the one it is told of: %d: %s", status, stderr)
+	}
 	status, steps, stderr = run(t, "trigger", "slack", "url_verification", "--id=mine", "--dir", dir)
 	if status != 0 || !strings.Contains(steps, `answered with "mine"; nothing was stored`) {
 		t.Errorf("trigger exits with %d: %s%s", status, steps, stderr)
