@@ -57,12 +57,8 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer, integrati
 		return complain(fmt.Errorf("this build's integrations have faults:\n%w", err))
 	}
 	status := -1 // until the parser has said all there is to say
-	parser, err := kong.New(&commands{},
-		kong.Name("towpath"),
-		kong.Description("Chat and SaaS integrations on NATS JetStream. Every flag is also an environment variable."),
-		kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	parser, err := newParser(
 		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.DefaultEnvars("TOWPATH"),
 		kong.Bind(&program{registry: registry, stdout: stdout, stderr: stderr}),
 		kong.Writers(stdout, stderr), kong.Exit(func(code int) { status = max(status, code) }),
 	)
@@ -80,4 +76,14 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer, integrati
 		return complain(err)
 	}
 	return 0
+}
+
+// newParser returns the parser of the command line.
+func newParser(options ...kong.Option) (*kong.Kong, error) {
+	return kong.New(&commands{}, append([]kong.Option{
+		kong.Name("towpath"),
+		kong.Description("Chat and SaaS integrations on NATS JetStream. Every flag is also an environment variable."),
+		kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.DefaultEnvars("TOWPATH"),
+	}, options...)...)
 }

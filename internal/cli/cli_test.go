@@ -4,13 +4,24 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
-	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/alecthomas/kong"
 
 	"github.com/towpath/towpath/internal/cli"
 	"github.com/towpath/towpath/pkg/handlers/slack"
 )
+
+// verbs are all verbs, with their flags.
+func verbs(t *testing.T) []*kong.Node {
+	t.Helper()
+	verbs, err := cli.Verbs()
+	if err != nil || len(verbs) == 0 {
+		t.Fatalf("%d verbs, %v", len(verbs), err)
+	}
+	return verbs
+}
 
 func TestHelpListsEveryVerb(t *testing.T) {
 	t.Parallel()
@@ -18,23 +29,34 @@ func TestHelpListsEveryVerb(t *testing.T) {
 	if status != 0 || stderr != "" {
 		t.Errorf("exits with %d: %s", status, stderr)
 	}
-	for _, verb := range []string{"dev", "trigger", "installations", "definition", "provision", "ingest", "worker", "api", "fake", "bot echo", "health"} {
-		if !strings.Contains(stdout, "\n  "+verb+" ") {
-			t.Errorf("%s is missing in:\n%s", verb, stdout)
+	for _, verb := range verbs(t) {
+		if !strings.Contains(stdout, "\n  "+strings.TrimPrefix(verb.Path(), "towpath ")+" ") {
+			t.Errorf("%s is missing in:\n%s", verb.Path(), stdout)
 		}
 	}
 }
 
-// flagLine matches the line of a flag, that of --help too.
-var flagLine = regexp.MustCompile(`(?m)^ +(-\w, )?--(\[no-\])?[a-z]`)
-
-func TestEveryFlagIsAnEnvironmentVariable(t *testing.T) {
+// A variable that is set reaches every verb, so its name must mean the same to
+// all: the helps differ at most in what a verb adds behind a semicolon.
+func TestEveryFlagIsAnEnvironmentVariableWithOneMeaning(t *testing.T) {
 	t.Parallel()
-	for _, verb := range []string{"dev", "trigger", "installations", "definition", "provision", "ingest", "worker", "api", "fake", "bot echo", "health"} {
-		status, stdout, _ := run(t, append(strings.Fields(verb), "--help")...)
-		flags, variables := len(flagLine.FindAllString(stdout, -1))-1, strings.Count(stdout, "$")
-		if status != 0 || flags != variables {
-			t.Errorf("%s exits with %d and has %d flags, %d of them variables:\n%s", verb, status, flags, variables, stdout)
+	meanings := map[string]string{}
+	for _, verb := range verbs(t) {
+		for _, flags := range verb.AllFlags(true) {
+			for _, flag := range flags {
+				if flag.Name == "help" {
+					continue
+				}
+				if len(flag.Envs) != 1 {
+					t.Errorf("%s --%s has the variables %v, want one", verb.Path(), flag.Name, flag.Envs)
+					continue
+				}
+				meaning, _, _ := strings.Cut(strings.TrimSuffix(flag.Help, "."), ";")
+				if known, ok := meanings[flag.Envs[0]]; ok && known != meaning {
+					t.Errorf("%s --%s: %s means %q here and %q elsewhere", verb.Path(), flag.Name, flag.Envs[0], meaning, known)
+				}
+				meanings[flag.Envs[0]] = meaning
+			}
 		}
 	}
 }
@@ -62,6 +84,9 @@ func TestDefinitionPrintsJSON(t *testing.T) {
 	}
 	if definition.Name != "slack" || definition.Events["reactionAdded"] == nil || definition.Channels["channel"] == nil {
 		t.Errorf("definition: %s", stdout)
+	}
+	if status, line, _ := run(t, "definition", "slack", "--json"); status != 0 || strings.Count(line, "\n") != 1 || !json.Valid([]byte(line)) {
+		t.Errorf("with --json it exits with %d and prints %s", status, line)
 	}
 	status, _, stderr := run(t, "definition", "nosuch")
 	if status != 1 || !strings.Contains(stderr, "shopify, slack") {

@@ -25,7 +25,7 @@ type devCommand struct {
 	ingestFlags
 	workerFlags
 	topologyFlags
-	Dir    string `default:".towpath" env:"TOWPATH_DIR" type:"path" help:"Where everything is kept."`
+	Dir    string `default:".towpath" env:"TOWPATH_DIR" type:"path" help:"Directory of a dev; everything is kept there."`
 	Config string `env:"TOWPATH_CONFIG" type:"path" help:"The configuration file; without it, a demo."`
 	Ingest string `default:"127.0.0.1:8080" env:"TOWPATH_INGEST_LISTEN" help:"Address for webhooks."`
 	API    string `name:"api" default:"127.0.0.1:8081" env:"TOWPATH_API_LISTEN" help:"Address of the API."`

@@ -20,7 +20,7 @@ type echoCommand struct {
 	natsFlag
 	logFlags
 	API   string `name:"api" default:"http://127.0.0.1:8081" env:"TOWPATH_API" help:"Where the API is."`
-	Bot   string `default:"demo" env:"TOWPATH_BOT" help:"Which bot to be."`
+	Bot   string `default:"demo" env:"TOWPATH_BOT" help:"The bot's id."`
 	Token string `required:"" env:"TOWPATH_TOKEN" help:"The bot's token."`
 }
 

@@ -25,7 +25,7 @@ func newPlatforms(registry *handlers.Registry) *fake.Server {
 }
 
 type fakeCommand struct {
-	Listen string `default:"127.0.0.1:8083" env:"TOWPATH_LISTEN" help:"Address of the fake platforms."`
+	Listen string `default:"127.0.0.1:8083" env:"TOWPATH_LISTEN" help:"Address to listen at; for what would go to the platforms."`
 }
 
 // Run serves the fake platforms until ctx ends.

@@ -11,8 +11,8 @@ import (
 
 type logsCommand struct {
 	systemFlags
-	Bot    string        `default:"demo" env:"TOWPATH_BOT" help:"Whose integrations."`
-	Alias  string        `help:"Of which installation; all when left out."`
+	Bot    string        `default:"demo" env:"TOWPATH_BOT" help:"The bot's id; its integrations' lines are shown."`
+	Alias  string        `help:"The installation's alias; all when left out."`
 	Since  time.Duration `default:"1h" help:"How far back."`
 	Follow bool          `short:"f" help:"Go on with new lines until interrupted."`
 	JSON   bool          `name:"json" help:"One JSON object a line."`

@@ -83,7 +83,7 @@ type (
 		opsFlag
 		logFlags
 		ingestFlags
-		Listen string `default:"127.0.0.1:8080" env:"TOWPATH_LISTEN" help:"Address for webhooks."`
+		Listen string `default:"127.0.0.1:8080" env:"TOWPATH_LISTEN" help:"Address to listen at; for webhooks."`
 	}
 	workerCommand struct {
 		natsFlag
@@ -95,7 +95,7 @@ type (
 		natsFlag
 		opsFlag
 		logFlags
-		Listen string `default:"127.0.0.1:8081" env:"TOWPATH_LISTEN" help:"Address of the API."`
+		Listen string `default:"127.0.0.1:8081" env:"TOWPATH_LISTEN" help:"Address to listen at; for the API."`
 	}
 )
 

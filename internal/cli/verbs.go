@@ -11,7 +11,7 @@ import (
 
 type healthCommand struct {
 	URL     string        `arg:"" help:"Such as http://127.0.0.1:8082/readyz"`
-	Timeout time.Duration `default:"2s" help:"How long to wait for an answer."`
+	Timeout time.Duration `default:"2s" env:"TOWPATH_HEALTH_TIMEOUT" help:"How long to wait for an answer."`
 }
 
 // Run fails unless the URL answers 200.
@@ -35,6 +35,7 @@ func (c *healthCommand) Run(ctx context.Context) error {
 
 type definitionCommand struct {
 	Name string `arg:"" help:"The integration's name."`
+	JSON bool   `name:"json" help:"One JSON object a line."`
 }
 
 // Run prints an integration's definition.
@@ -44,7 +45,9 @@ func (c *definitionCommand) Run(p *program) error {
 		return err
 	}
 	encoder := json.NewEncoder(p.stdout)
-	encoder.SetIndent("", "  ")
+	if !c.JSON {
+		encoder.SetIndent("", "  ")
+	}
 	return encoder.Encode(definition)
 }
 
