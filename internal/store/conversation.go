@@ -75,8 +75,6 @@ func (s *Store) uniqueConversation(ctx context.Context, call client.Call, in *cl
 	}, nil
 }
 
-// getConversation counts the messages too; other answers leave the count at 0,
-// since it costs a walk through the conversation's index.
 func (s *Store) getConversation(ctx context.Context, call client.Call, in *client.IDInput) (*client.ConversationOutput, error) {
 	found, err := s.conversation(ctx, call.Caller, in.ID)
 	if errors.Is(err, broker.ErrNoKey) {
@@ -85,10 +83,7 @@ func (s *Store) getConversation(ctx context.Context, call client.Call, in *clien
 	if err != nil {
 		return nil, err
 	}
-	view := viewConversation(call.Caller, found)
-	messages, err := s.messages.Keys(ctx, broker.Key(call.Caller.BotID, in.ID)+".*")
-	view.MessageCount = len(messages)
-	return &client.ConversationOutput{Conversation: view}, err
+	return &client.ConversationOutput{Conversation: viewConversation(call.Caller, found)}, err
 }
 
 // conversationsOf leads from tags to the conversations of a channel.

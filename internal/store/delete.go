@@ -17,8 +17,10 @@ import (
 // mark outlives all of it for a while: a handler that runs again is told once
 // more that it deleted the entity, and does not make it again.
 type deletion struct {
-	By   string `json:"by,omitempty"` // identity of the effect
-	Done bool   `json:"done,omitempty"`
+	By string `json:"by,omitempty"` // identity of the effect
+	// Index are the keys that may lead to the entity, until they are removed.
+	Index []string `json:"index,omitempty"`
+	Done  bool     `json:"done,omitempty"`
 }
 
 // deletedFor is how long a mark stays.
@@ -46,14 +48,14 @@ func (m *storedMessage) erase(mark deletion) {
 	}}
 }
 
-// remove deletes an entity: it is marked, then rest takes away what belongs to
-// it, then the mark is let expire. [broker.ErrNoKey] means that the caller sees
+// remove deletes an entity: it is marked, then the keys of its index go and rest
+// takes away what belongs to it, then the mark is let expire. [broker.ErrNoKey] means that the caller sees
 // no such entity. Cut off in the middle, it is finished by whoever deletes
 // again.
 func remove[T any, P interface {
 	*T
 	deletable
-}](ctx context.Context, bucket *broker.Bucket, key string, call client.Call, rest func(T) error) error {
+}](ctx context.Context, bucket *broker.Bucket, key string, call client.Call, led func(T) []string, rest func(T) error) error {
 	identity := scoped(call)
 	marked, err := change(ctx, bucket, key, func(entity *T) (bool, error) {
 		p := P(entity)
@@ -62,7 +64,7 @@ func remove[T any, P interface {
 		case hidden(call.Caller, p.owner()):
 			return false, broker.ErrNoKey
 		case mark == nil:
-			p.erase(deletion{By: identity})
+			p.erase(deletion{By: identity, Index: led(*entity)})
 			return true, nil
 		case mark.Done && (identity == "" || mark.By != identity):
 			return false, broker.ErrNoKey
@@ -72,7 +74,8 @@ func remove[T any, P interface {
 	if err != nil || P(&marked).deleted().Done {
 		return err
 	}
-	if err := rest(marked); err != nil {
+	id := key[strings.LastIndexByte(key, '.')+1:]
+	if err := errors.Join(forgetIndex(ctx, bucket, P(&marked).deleted().Index, id), rest(marked)); err != nil {
 		return err
 	}
 	for {
@@ -80,7 +83,7 @@ func remove[T any, P interface {
 		if err != nil {
 			return err
 		}
-		P(&entity).deleted().Done = true
+		P(&entity).deleted().Done, P(&entity).deleted().Index = true, nil
 		data, err := json.Marshal(entity)
 		if err != nil {
 			return fmt.Errorf("encode %s: %w", key, err)
@@ -93,11 +96,11 @@ func remove[T any, P interface {
 
 func (s *Store) deleteUser(ctx context.Context, call client.Call, in *client.IDInput) (*client.NoOutput, error) {
 	bot := call.Caller.BotID
-	err := remove(ctx, s.users, broker.Key(bot, in.ID), call, func(record[person]) error {
+	led := func(r record[person]) []string { return s.usersOf(bot, r.Alias).keys(r.Tags) }
+	err := remove(ctx, s.users, broker.Key(bot, in.ID), call, led, func(record[person]) error {
 		return errors.Join(
 			clearKeys(ctx, s.conversations, broker.Key(bot, participantToken)+".*."+broker.Key(in.ID)),
 			clearKeys(ctx, s.states, ownedStates(bot, client.UserState, in.ID)),
-			forgetIndexes(ctx, s.users, bot, func(id string) bool { return id == in.ID }),
 		)
 	})
 	return deletedOr(err, "User", in.ID)
@@ -106,45 +109,54 @@ func (s *Store) deleteUser(ctx context.Context, call client.Call, in *client.IDI
 // deleteConversation takes messages, participants and states along.
 func (s *Store) deleteConversation(ctx context.Context, call client.Call, in *client.IDInput) (*client.NoOutput, error) {
 	bot := call.Caller.BotID
-	err := remove(ctx, s.conversations, broker.Key(bot, in.ID), call, func(record[place]) error {
+	led := func(r record[place]) []string { return s.conversationsOf(bot, r.Alias, r.Body.Channel).keys(r.Tags) }
+	err := remove(ctx, s.conversations, broker.Key(bot, in.ID), call, led, func(r record[place]) error {
 		return errors.Join(
-			s.clearMessages(ctx, bot, in.ID),
+			s.clearMessages(ctx, bot, r),
 			clearKeys(ctx, s.conversations, broker.Key(bot, participantToken, in.ID)+".*"),
 			clearKeys(ctx, s.states, ownedStates(bot, client.ConversationState, in.ID)),
-			forgetIndexes(ctx, s.conversations, bot, func(id string) bool { return id == in.ID }),
 		)
 	})
 	return deletedOr(err, "Conversation", in.ID)
 }
 
-// clearMessages removes a deleted conversation's messages: each record before
-// the key that leads to it, so that nothing is left that nobody finds.
-func (s *Store) clearMessages(ctx context.Context, bot, conversation string) error {
-	keys, err := s.messages.Keys(ctx, broker.Key(bot, conversation)+".>")
+// clearMessages removes a deleted conversation's messages: what a record tells
+// before the record, and that before the key that lists it, so that nothing is
+// left that nobody finds.
+func (s *Store) clearMessages(ctx context.Context, bot string, conversation record[place]) error {
+	keys, err := s.messages.Keys(ctx, broker.Key(bot, conversation.ID)+".>")
 	if err != nil {
 		return err
 	}
-	gone := map[string]bool{}
+	index := s.messagesOf(bot, conversation)
 	for _, key := range keys {
 		id := strings.Split(key, ".")[2]
-		gone[id] = true
-		err := errors.Join(s.messages.Delete(ctx, broker.Key(bot)+"."+id, 0), s.messages.Delete(ctx, key, 0))
+		record := broker.Key(bot) + "." + id
+		m, _, err := load[storedMessage](ctx, s.messages, record)
+		if err == nil {
+			err = errors.Join(forgetIndex(ctx, s.messages, index.keys(m.Message.Tags), id), s.messages.Delete(ctx, record, 0))
+		}
+		if err == nil || errors.Is(err, broker.ErrNoKey) {
+			err = s.messages.Delete(ctx, key, 0)
+		}
 		if err != nil {
 			return err
 		}
 	}
-	return forgetIndexes(ctx, s.messages, bot, func(id string) bool { return gone[broker.Token(id)] })
+	return nil
 }
 
 // deleteMessage leaves the mark, which keeps an outgoing message that waits in
 // the queue from being sent.
 func (s *Store) deleteMessage(ctx context.Context, call client.Call, in *client.IDInput) (*client.NoOutput, error) {
 	bot := call.Caller.BotID
-	err := remove(ctx, s.messages, broker.Key(bot, in.ID), call, func(m storedMessage) error {
+	led := func(m storedMessage) []string {
+		return s.messagesOf(bot, record[place]{ID: m.Message.ConversationID, Alias: m.Alias}).keys(m.Message.Tags)
+	}
+	err := remove(ctx, s.messages, broker.Key(bot, in.ID), call, led, func(m storedMessage) error {
 		return errors.Join(
 			s.messages.Delete(ctx, messageIndex(bot, m.Message.ConversationID, in.ID), 0),
 			s.messages.Delete(ctx, dueClaim(messageIndex(bot, m.Message.ConversationID, in.ID)), 0),
-			forgetIndexes(ctx, s.messages, bot, func(id string) bool { return id == in.ID }),
 			s.broker.Cancel(ctx, in.ID),
 		)
 	})
@@ -177,20 +189,15 @@ func clearKeys(ctx context.Context, bucket *broker.Bucket, pattern string) error
 	return nil
 }
 
-// forgetIndexes removes the index keys that lead to what is gone.
-func forgetIndexes(ctx context.Context, bucket *broker.Bucket, bot string, gone func(id string) bool) error {
-	var found []broker.Entry
-	err := bucket.Scan(ctx, broker.Key(bot, indexToken)+".*", func(entry broker.Entry) {
-		if gone(string(entry.Value)) {
-			found = append(found, entry)
+// forgetIndex removes those of the keys that lead to an entity, whose id is
+// given as a token.
+func forgetIndex(ctx context.Context, bucket *broker.Bucket, keys []string, id string) error {
+	for _, key := range keys {
+		entry, err := bucket.Get(ctx, key)
+		if err == nil && broker.Token(string(entry.Value)) == id {
+			err = bucket.Delete(ctx, key, entry.Revision)
 		}
-	})
-	if err != nil {
-		return err
-	}
-	for _, entry := range found {
-		err := bucket.Delete(ctx, entry.Key, entry.Revision)
-		if err != nil && !errors.Is(err, broker.ErrConflict) {
+		if err != nil && !errors.Is(err, broker.ErrNoKey) && !errors.Is(err, broker.ErrConflict) {
 			return err
 		}
 	}

@@ -223,3 +223,56 @@ func TestADeletedMessageIsNotSent(t *testing.T) {
 		t.Errorf("listed %+v", listed)
 	}
 }
+
+// The keys that lead to an entity are known from its tags. They are kept with
+// the mark, so that a deletion that is cut off is finished without a search.
+func TestADeletedEntityTakesItsIndexAlong(t *testing.T) {
+	t.Parallel()
+	_, b, s := installed(t)
+	ctx := t.Context()
+	conversation, user := talk(t, s)
+	tags := client.Tags{"a": "1", "b": "2", "c": "3"}
+	must[*client.UserOutput](t)(as(s, slack).UpdateUser(ctx, client.UpdateUserInput{ID: user, Tags: client.Tags{"id": ""}}))
+	forget(t, b, broker.Users, keysOf(t, b, broker.Users, "demo.index.*")...)
+	made := must[*client.UserOutput](t)(as(s, slack).CreateUser(ctx, client.CreateUserInput{Tags: tags})).User
+	in := text(conversation, user, "hello")
+	in.Tags = tags
+	said := must[*client.MessageOutput](t)(as(s, slack).CreateMessage(ctx, in)).Message
+	must[*client.MessageOutput](t)(as(s, slack).UpdateMessage(ctx, client.UpdateMessageInput{ID: said.ID, Tags: tags}))
+	for bucket, id := range map[broker.BucketName]string{broker.Users: made.ID, broker.Messages: said.ID} {
+		keys := keysOf(t, b, bucket, "demo.index.*")
+		if len(keys) != 4 {
+			t.Fatalf("%d keys lead to %s, want 4", len(keys), id)
+		}
+		// What a crash right after the mark leaves.
+		opened := must[*broker.Bucket](t)(b.Bucket(ctx, bucket))
+		entry := must[broker.Entry](t)(opened.Get(ctx, broker.Key(demo, id)))
+		var record map[string]any
+		if err := json.Unmarshal(entry.Value, &record); err != nil {
+			t.Fatal(err)
+		}
+		record["deleted"] = map[string]any{"by": "somebody who died", "index": keys[:2]}
+		must[uint64](t)(opened.Update(ctx, entry.Key, must[[]byte](t)(json.Marshal(record)), entry.Revision))
+		if err := deleteOne(t, s, bucket, id); err != nil {
+			t.Error(err)
+		}
+		if left := keysOf(t, b, bucket, "demo.index.*"); len(left) != 2 {
+			t.Errorf("%v lead to %s, want the two that the mark does not name", left, id)
+		}
+	}
+	whole := must[*client.UserOutput](t)(as(s, slack).CreateUser(ctx, client.CreateUserInput{Tags: client.Tags{"d": "4", "e": "5"}})).User
+	if err := deleteOne(t, s, broker.Users, whole.ID); err != nil {
+		t.Error(err)
+	}
+	if left := keysOf(t, b, broker.Users, "demo.index.*"); len(left) != 2 {
+		t.Errorf("left of the index: %v", left)
+	}
+}
+
+func deleteOne(t *testing.T, s *store.Store, bucket broker.BucketName, id string) error {
+	t.Helper()
+	if bucket == broker.Users {
+		return as(s, slack).DeleteUser(t.Context(), id)
+	}
+	return as(s, slack).DeleteMessage(t.Context(), id)
+}

@@ -318,8 +318,4 @@ func TestMessagesAreListedNewestFirst(t *testing.T) {
 			t.Errorf("%+v: %v", in, err)
 		}
 	}
-	counted := must[*client.ConversationOutput](t)(c.GetConversation(t.Context(), conversation))
-	if counted.Conversation.MessageCount != 45 {
-		t.Errorf("conversation counts %d messages, want 45", counted.Conversation.MessageCount)
-	}
 }

@@ -16,7 +16,7 @@ import (
 // of which goes by a Directory of its own, within a second.
 func TestAChangeOfOneOfAThousandInstallationsShowsEverywhereWithinASecond(t *testing.T) {
 	t.Parallel()
-	const installations, changes, processes = 1000, 50, 4
+	const installations, changes, processes = 1000, 10, 4
 	server := brokertest.Start(t)
 	s, err := store.Open(t.Context(), server.Connect(t))
 	if err != nil {

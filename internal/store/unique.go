@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/towpath/towpath/internal/broker"
@@ -30,6 +31,10 @@ type index struct {
 	tags func(ctx context.Context, id string) (tags client.Tags, gone bool, err error)
 }
 
+// abandoned tells of a key that leads to nothing whether what it leads to was
+// deleted so long ago that no mark is left, and is not merely in the making.
+func abandoned(key broker.Entry) bool { return time.Since(key.Time) > deletedFor }
+
 func (x index) key(tags client.Tags) string {
 	// Maps are encoded in the order of their keys.
 	data, _ := json.Marshal([]any{x.alias, x.within, tags})
@@ -37,12 +42,24 @@ func (x index) key(tags client.Tags) string {
 	return broker.Key(x.bot, indexToken, hex.EncodeToString(sum[:]))
 }
 
+// keys are those that lead by all tags together, and by each one. Others, by
+// tags that an entity once had or by some of those it has, stay when it is
+// deleted, until they are looked at.
+func (x index) keys(tags client.Tags) []string {
+	all := []string{x.key(tags)}
+	for key, value := range tags {
+		all = append(all, x.key(client.Tags{key: value}))
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
 // decide returns the id that the tags lead to, and makes it the given one when
 // they lead to nothing.
 func (x index) decide(ctx context.Context, tags client.Tags, id string) (broker.Entry, error) {
 	entry, err := x.bucket.Get(ctx, x.key(tags))
 	if errors.Is(err, broker.ErrNoKey) {
-		entry = broker.Entry{Key: x.key(tags), Value: []byte(id)}
+		entry = broker.Entry{Key: x.key(tags), Value: []byte(id), Time: time.Now()}
 		entry.Revision, err = x.bucket.Create(ctx, entry.Key, entry.Value)
 	}
 	return entry, err
@@ -59,10 +76,11 @@ func (x index) lead(ctx context.Context, tags client.Tags, id string) error {
 			return err
 		}
 		has, gone, err := x.tags(ctx, string(entry.Value))
-		if errors.Is(err, broker.ErrNoKey) || err == nil && !gone && holds(has, tags) {
+		missing := errors.Is(err, broker.ErrNoKey)
+		if missing && !abandoned(entry) || err == nil && !gone && holds(has, tags) {
 			return nil
 		}
-		if err == nil {
+		if err == nil || missing {
 			_, err = x.bucket.Update(ctx, entry.Key, []byte(id), entry.Revision)
 		}
 		if !errors.Is(err, broker.ErrConflict) {
@@ -134,8 +152,9 @@ func (u unique[Body]) try(ctx context.Context) (record[Body], bool, error) {
 	id := string(entry.Value)
 	key := broker.Key(u.bot, id)
 	found, _, err := load[record[Body]](ctx, u.bucket, key)
+	missing := errors.Is(err, broker.ErrNoKey)
 	switch {
-	case errors.Is(err, broker.ErrNoKey):
+	case missing && !abandoned(entry):
 		// Whoever decided the id has yet to write the record, or died.
 		made := u.fresh
 		made.ID = id
@@ -143,12 +162,12 @@ func (u unique[Body]) try(ctx context.Context) (record[Body], bool, error) {
 			return record[Body]{}, false, err
 		}
 		return made, true, u.leadAll(ctx, made.Tags, made.Tags, made.ID)
-	case err != nil:
+	case err != nil && !missing:
 		return record[Body]{}, false, err
 	case found.Deleted != nil && id == u.fresh.ID:
 		// An earlier attempt made it and deleted it: it is shown once more.
 		return u.fresh, true, nil
-	case found.Deleted != nil || !holds(found.Tags, u.selected):
+	case missing || found.Deleted != nil || !holds(found.Tags, u.selected):
 		// The record is gone or has got other tags since; the index gets
 		// another record.
 		if _, err := u.bucket.Update(ctx, entry.Key, []byte(u.fresh.ID), entry.Revision); err != nil {

@@ -91,19 +91,20 @@ func (s *Store) oneMessage(ctx context.Context, call client.Call, in *client.Get
 	}
 	id := string(entry.Value)
 	found, _, err := load[storedMessage](ctx, s.messages, broker.Key(call.Caller.BotID, id))
+	missing := errors.Is(err, broker.ErrNoKey)
 	switch {
-	case errors.Is(err, broker.ErrNoKey):
+	case missing && !abandoned(entry):
 		// Whoever decided the id has yet to make the message, or died.
 		decided := effect{ID: id, At: e.At, Again: true}
 		if at, ok := events.TimeOf(id); ok {
 			decided.At = at.UTC()
 		}
 		return fresh(decided)
-	case err != nil:
+	case err != nil && !missing:
 		return found, false, err
 	case found.Deleted != nil && id == e.ID:
 		return fresh(e)
-	case found.Deleted != nil || !holds(found.Message.Tags, selected):
+	case missing || found.Deleted != nil || !holds(found.Message.Tags, selected):
 		if _, err := s.messages.Update(ctx, entry.Key, []byte(e.ID), entry.Revision); err != nil {
 			return found, false, err
 		}

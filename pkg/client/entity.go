@@ -21,7 +21,9 @@ type User struct {
 }
 
 // Conversation is a place on a platform where messages go back and forth.
-// Integration is the alias of the installation that it belongs to.
+// Integration is the alias of the installation that it belongs to. MessageCount
+// is part of Botpress's answers and always 0 here: to count costs a walk through
+// all that was ever said.
 type Conversation struct {
 	ID           string            `json:"id"`
 	CreatedAt    time.Time         `json:"createdAt"`
