@@ -39,13 +39,9 @@ func (s *Store) effectOf(ctx context.Context, call client.Call, prefix string) (
 	chosen := effect{ID: events.EffectID(prefix, now, identity), At: now, Again: true}
 	key := broker.Key("call", call.Operation.Name, identity)
 	for {
-		err := create(ctx, s.seen, key, chosen)
-		if !errors.Is(err, broker.ErrConflict) {
-			return chosen, err
-		}
-		before, _, err := load[effect](ctx, s.seen, key)
-		if !errors.Is(err, broker.ErrNoKey) {
-			return before, err
+		stands, err := keepFirst(ctx, s.seen, key, chosen)
+		if !errors.Is(err, broker.ErrNoKey) { // expired this moment
+			return stands, err
 		}
 	}
 }

@@ -165,19 +165,13 @@ func answerKey(delivery string) string { return broker.Key("answer", delivery) }
 // FinishAction keeps the answer to an action and hands it to whoever waits.
 // The first answer to a delivery stands.
 func (s *Store) FinishAction(ctx context.Context, delivery string, answer ActionAnswer) error {
-	data, err := json.Marshal(answer)
+	stands, err := keepFirst(ctx, s.seen, answerKey(delivery), answer)
+	if err != nil {
+		return err
+	}
+	data, err := json.Marshal(stands)
 	if err != nil {
 		return fmt.Errorf("encode answer to %s: %w", delivery, err)
-	}
-	_, err = s.seen.Create(ctx, answerKey(delivery), data)
-	if errors.Is(err, broker.ErrConflict) {
-		entry, err := s.seen.Get(ctx, answerKey(delivery))
-		if err != nil {
-			return err
-		}
-		data = entry.Value
-	} else if err != nil {
-		return err
 	}
 	return s.broker.Answer(delivery, data)
 }
@@ -222,17 +216,53 @@ func (s *Store) callAction(ctx context.Context, call client.Call, in *client.Cal
 	if _, err := s.broker.Enqueue(ctx, broker.Commands, installation.WebhookID, "", e); err != nil {
 		return nil, err
 	}
-	waiting, cancel := context.WithTimeout(ctx, ActionTimeout)
-	defer cancel()
-	data, err := awaited.Wait(waiting)
-	if err != nil {
+	answer, err := s.answer(ctx, awaited, identified.ID)
+	if errors.Is(err, errUnanswered) {
 		return nil, client.NewError(client.OperationTimeout, "action %s did not answer in time; it may still run", in.Type)
 	}
-	var answer ActionAnswer
-	if err := json.Unmarshal(data, &answer); err != nil {
-		return nil, fmt.Errorf("decode answer of %s: %w", in.Type, err)
+	return actionOutput(answer, err)
+}
+
+// errUnanswered ends a wait of [ActionTimeout].
+var errUnanswered = errors.New("nobody answered")
+
+// lookAgain is how often a caller that waits looks for the answer where it is
+// kept, in case it was not listening when the answer was sent.
+const lookAgain = 5 * time.Second
+
+// answer waits for the answer to an action. That it is sent is only the quick
+// way, and may be missed; that it is kept is what counts.
+func (s *Store) answer(ctx context.Context, awaited *broker.Awaited, delivery string) (ActionAnswer, error) {
+	waiting, cancel := context.WithTimeout(ctx, ActionTimeout)
+	defer cancel()
+	for {
+		listening, stop := context.WithTimeout(waiting, lookAgain)
+		data, err := awaited.Wait(listening)
+		interrupted := err != nil && listening.Err() == nil
+		stop()
+		if err == nil {
+			var answer ActionAnswer
+			if err := json.Unmarshal(data, &answer); err != nil {
+				return answer, fmt.Errorf("decode answer to %s: %w", delivery, err)
+			}
+			return answer, nil
+		}
+		answer, _, missing := load[ActionAnswer](ctx, s.seen, answerKey(delivery))
+		switch {
+		case missing == nil:
+			return answer, nil
+		case ctx.Err() != nil:
+			return answer, context.Cause(ctx)
+		case interrupted:
+			return answer, fmt.Errorf("await %s: %w", delivery, errors.Join(err, missing))
+		case waiting.Err() == nil:
+			continue // NATS may be back by then
+		case errors.Is(missing, broker.ErrNoKey):
+			return answer, errUnanswered
+		default:
+			return answer, missing
+		}
 	}
-	return actionOutput(answer, nil)
 }
 
 func actionOutput(answer ActionAnswer, err error) (*client.CallActionOutput, error) {

@@ -1,11 +1,15 @@
 package store_test
 
 import (
+	"context"
+	"encoding/json"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/towpath/towpath/internal/broker"
 	"github.com/towpath/towpath/internal/store"
 	"github.com/towpath/towpath/pkg/client"
 )
@@ -74,4 +78,51 @@ func TestAWatchedMessageShowsEachStep(t *testing.T) {
 	if after := must[*client.MessageOutput](t)(as(s, bot).GetMessage(t.Context(), m.ID)).Message; after.Ambiguous != 1 {
 		t.Errorf("a message that is sent became ambiguous: %+v", after)
 	}
+}
+
+// The message that carries an answer is stored nowhere; the answer is.
+func TestAnAnswerThatIsNotHeardIsFound(t *testing.T) {
+	t.Parallel()
+	_, b, s := installed(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	var group sync.WaitGroup
+	group.Go(func() {
+		out, err := as(s, bot).CallAction(ctx, client.CallActionInput{Type: "slack:run", Input: json.RawMessage(`{}`)})
+		if err != nil || string(out.Output) != `{"n":1}` {
+			t.Errorf("answered %+v, %v", out, err)
+		}
+	})
+	called := calledAction(t, b)
+	bucket := must[*broker.Bucket](t)(b.Bucket(ctx, broker.Seen))
+	must[uint64](t)(bucket.Create(ctx, broker.Key("answer", called), []byte(`{"output":{"n":1}}`)))
+	group.Wait()
+}
+
+func TestACallThatIsCutOffDidNotTimeOut(t *testing.T) {
+	t.Parallel()
+	server, b, _ := installed(t)
+	closing := server.connect()
+	s := server.open(closing)
+	var group sync.WaitGroup
+	group.Go(func() {
+		_, err := as(s, bot).CallAction(t.Context(), client.CallActionInput{Type: "slack:run", Input: json.RawMessage(`{}`)})
+		if got := client.AsError(err); err == nil || got.Type == client.OperationTimeout {
+			t.Errorf("cut off: %v", err)
+		}
+	})
+	calledAction(t, b)
+	closing.Close()
+	group.Wait()
+}
+
+// calledAction waits for an action to be asked for and returns its delivery.
+func calledAction(t *testing.T, b *broker.Broker) string {
+	t.Helper()
+	var called []broker.Message
+	eventually(t, "the call", 20*time.Second, func() bool {
+		called = stored(t.Context(), t, b, broker.Commands, "towpath.action_triggered")
+		return len(called) == 1
+	})
+	return called[0].Header["ce-id"][0]
 }
