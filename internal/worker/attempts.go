@@ -12,28 +12,20 @@ import (
 // failures is what is recorded of the failed attempts at one delivery, so that
 // whoever goes on with it counts on.
 type failures struct {
-	Seq       uint64    `json:"seq"`
-	Attempts  int       `json:"attempts"`
-	NotBefore time.Time `json:"notBefore"` // of the next attempt
-	Errors    []failure `json:"errors"`
+	Seq       uint64           `json:"seq"`
+	Attempts  int              `json:"attempts"`
+	NotBefore time.Time        `json:"notBefore"` // of the next attempt
+	Errors    []broker.Failure `json:"errors"`
 	// GivenUp is why there will be no further attempt. It is recorded before
 	// the dead letter is stored, so that whoever goes on stores it, and does
 	// not try once more.
 	GivenUp string `json:"givenUp,omitempty"`
 }
 
-// failure is one failed attempt.
-type failure struct {
-	Attempt int       `json:"attempt"`
-	At      time.Time `json:"at"`
-	Worker  string    `json:"worker"`
-	Error   string    `json:"error"`
-}
-
 // maxErrors bounds how many failures are kept: the first, and the newest.
 const maxErrors = 20
 
-func (f *failures) add(one failure, notBefore time.Time) {
+func (f *failures) add(one broker.Failure, notBefore time.Time) {
 	f.Attempts, f.NotBefore = one.Attempt, notBefore
 	if len(f.Errors) == maxErrors {
 		f.Errors = append(f.Errors[:1], f.Errors[2:]...)

@@ -128,7 +128,7 @@ func (d *delivery) retryOrGiveUp(installation store.Installation, result dispatc
 	}
 	now := time.Now()
 	next := now.Add(d.Retry.wait(number, result.Verdict.After))
-	d.failed.add(failure{Attempt: number, At: now, Worker: d.Name, Error: result.Err.Error()}, next)
+	d.failed.add(broker.Failure{Attempt: number, At: now, Worker: d.Name, Error: result.Err.Error()}, next)
 	if d.operation == events.MessageCreated && result.Ambiguous {
 		err := d.Store.MarkAmbiguous(d.running, installation.BotID, d.event.ID())
 		if err != nil && !errors.Is(err, broker.ErrNoKey) {

@@ -338,11 +338,11 @@ func (w *town) ran(key string) []run {
 }
 
 // letters returns the dead letters.
-func (w *town) letters() []worker.DeadLetter {
+func (w *town) letters() []broker.DeadLetter {
 	w.Helper()
-	var all []worker.DeadLetter
+	var all []broker.DeadLetter
 	for _, message := range w.all(broker.DeadLetters, ">") {
-		var letter worker.DeadLetter
+		var letter broker.DeadLetter
 		if err := json.Unmarshal(message.Data, &letter); err != nil {
 			w.Fatal(err)
 		}

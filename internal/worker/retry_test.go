@@ -186,7 +186,7 @@ func TestGivenUpDeliveriesAreDeadLettersAndTheLaneGoesOn(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				want := worker.DeadLetter{
+				want := broker.DeadLetter{
 					Delivery: delivery(key, 0), Operation: events.WebhookReceived, Installation: "w1", Reason: c.reason, Attempts: len(c.want),
 					Errors: letter.Errors, Stream: broker.Webhooks, Subject: stored.Subject, Seq: stored.Seq, Stored: letter.Stored,
 					Header: stored.Header, Body: stored.Data,
