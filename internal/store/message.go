@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/cloudevents/sdk-go/v2/event"
 
@@ -41,6 +42,9 @@ type MessageData struct {
 	Conversation client.Conversation `json:"conversation"`
 	Message      client.Message      `json:"message"`
 	User         client.User         `json:"user"`
+	// Others are the message's tags that the integration does not see, as bots
+	// see them. They are here for the record only: no handler gets them.
+	Others client.Tags `json:"others,omitempty"`
 }
 
 // incomingPayload is the payload of the event that tells a bot of a message.
@@ -223,7 +227,7 @@ func (s *Store) outgoing(c *commit[storedMessage], call client.Call, p parts) er
 	sender := client.Caller{BotID: call.Caller.BotID, Alias: p.conversation.Alias}
 	e, err := s.cloudEvent(call, m.Message.ID, events.MessageCreated.CloudEventType(), p.conversation.ID, MessageData{
 		Type: m.Message.Type, Payload: m.Message.Payload, Conversation: viewConversation(sender, p.conversation),
-		Message: viewMessage(sender, m), User: viewUser(sender, p.user),
+		Message: viewMessage(sender, m), User: viewUser(sender, p.user), Others: otherTags(sender, m.Message.Tags),
 	})
 	if err != nil {
 		return err
@@ -234,14 +238,16 @@ func (s *Store) outgoing(c *commit[storedMessage], call client.Call, p parts) er
 	c.find = s.findCommand(installation, p.conversation.ID, e.ID())
 	c.restore = func(message broker.Message) (storedMessage, error) {
 		data, err := decode[MessageData](message)
-		return restored(sender, data.Message), err
+		return restored(sender, data.Message, data.Others), err
 	}
 	return nil
 }
 
-// restored makes the record of a message from the view of its integration.
-func restored(sender client.Caller, m client.Message) storedMessage {
+// restored makes the record of a message from the view of its integration and
+// the tags that are not in it.
+func restored(sender client.Caller, m client.Message, others client.Tags) storedMessage {
 	m.Tags = storedTags(sender, m.Tags)
+	maps.Copy(m.Tags, others)
 	return storedMessage{Alias: sender.Alias, Message: m}
 }
 

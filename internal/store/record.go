@@ -114,6 +114,15 @@ func viewTags(caller client.Caller, stored client.Tags) client.Tags {
 	return view
 }
 
+// otherTags are those that [viewTags] does not show to a caller.
+func otherTags(caller client.Caller, stored client.Tags) client.Tags {
+	others := maps.Clone(stored)
+	maps.DeleteFunc(others, func(key, _ string) bool {
+		return !caller.IsIntegration() || strings.HasPrefix(key, caller.Alias+":")
+	})
+	return others
+}
+
 // mergeTags sets given tags, removes those that are given empty, and reports
 // whether anything changed.
 func mergeTags(tags *client.Tags, given client.Tags) bool {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/towpath/towpath/internal/broker"
@@ -12,9 +13,11 @@ import (
 	"github.com/towpath/towpath/pkg/events"
 )
 
-// progress orders the statuses of an outgoing message; it only ever grows.
+// progress orders the statuses of an outgoing message; it only ever grows, so
+// that what is sent never fails. A failed one was given up, which may be wrong:
+// its ack, however late, shows that the platform has it.
 var progress = map[client.Status]int{
-	client.Scheduled: -1, client.Queued: 0, client.Sending: 1, client.Sent: 2, client.Delivered: 3, client.Read: 4, client.Failed: 5,
+	client.Scheduled: -1, client.Queued: 0, client.Sending: 1, client.Failed: 2, client.Sent: 3, client.Delivered: 4, client.Read: 5,
 }
 
 // BeginSend marks an outgoing message as being sent, before anything goes to
@@ -73,7 +76,7 @@ func (s *Store) BeginSend(ctx context.Context, sender client.Caller, message cli
 // restoreSent makes the record of a message whose maker has not written it,
 // with its place in the queue.
 func (s *Store) restoreSent(ctx context.Context, sender client.Caller, message client.Message) (storedMessage, error) {
-	made := restored(sender, message)
+	made := restored(sender, message, nil)
 	installation, err := s.byAlias(ctx, sender.BotID, sender.Alias)
 	if errors.Is(err, broker.ErrNoKey) {
 		return made, nil
@@ -86,7 +89,12 @@ func (s *Store) restoreSent(ctx context.Context, sender client.Caller, message c
 	if errors.Is(err, broker.ErrNoMessage) {
 		return made, nil
 	}
+	if err != nil {
+		return made, err
+	}
 	made.Seq = queued.Seq
+	data, err := decode[MessageData](queued)
+	maps.Copy(made.Message.Tags, data.Others)
 	return made, err
 }
 
@@ -113,7 +121,7 @@ func (s *Store) FinishSend(ctx context.Context, bot, messageID string, status cl
 		return fmt.Errorf("finish send of %s: %q is no outcome", messageID, status)
 	}
 	_, err := change(ctx, s.messages, broker.Key(bot, messageID), func(m *storedMessage) (bool, error) {
-		if m.Message.AckedAt != nil || progress[m.Message.Status] >= progress[client.Sent] {
+		if m.Message.AckedAt != nil || progress[m.Message.Status] >= progress[client.Failed] {
 			return false, nil
 		}
 		m.Message.Status, m.Message.UpdatedAt = status, s.now().UTC()
@@ -195,7 +203,7 @@ func ack(m *client.Message, at time.Time) bool {
 	changed := setOnce(&m.AckedAt, at)
 	changed = setOnce(&m.SentAt, at) || changed
 	if progress[m.Status] < progress[client.Sent] {
-		m.Status, changed = client.Sent, true
+		m.Status, m.FailureReason, changed = client.Sent, "", true
 	}
 	return changed
 }

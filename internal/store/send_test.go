@@ -76,6 +76,13 @@ func TestWhatIsDealtWithIsNotSentAgain(t *testing.T) {
 			_, err := as(s, slack).UpdateMessage(t.Context(), client.UpdateMessageInput{ID: id, Tags: client.Tags{"ts": "1"}})
 			return err
 		}, client.Sent},
+		"failed, then acked": {func(id string) error {
+			err := s.FinishSend(t.Context(), demo, id, client.Failed)
+			if err == nil {
+				_, err = as(s, slack).UpdateMessage(t.Context(), client.UpdateMessageInput{ID: id})
+			}
+			return err
+		}, client.Sent},
 		"acked, then failed": {func(id string) error {
 			_, err := as(s, slack).UpdateMessage(t.Context(), client.UpdateMessageInput{ID: id})
 			if err == nil {
@@ -144,13 +151,23 @@ func TestBeginSendMakesAMissingRecord(t *testing.T) {
 	t.Parallel()
 	_, b, s := installed(t)
 	m := queued(t, b, s)
+	must[*client.MessageOutput](t)(as(s, bot, "evt_1").CreateMessage(t.Context(), client.CreateMessageInput{
+		ConversationID: m.ConversationID, UserID: demo, Type: "text", Payload: m.Payload,
+		Tags: client.Tags{"slack:thread": "T1", "other:id": "1", "own": "x"},
+	}))
+	all := stored(t.Context(), t, b, broker.Commands, "towpath.message_created")
+	forget(t, b, broker.Messages, broker.Key(demo, m.ID), broker.Key(demo, m.ConversationID, m.ID))
+	m = must[store.MessageData](t)(decoded[store.MessageData](all[1])).Message
 	forget(t, b, broker.Messages, broker.Key(demo, m.ID), broker.Key(demo, m.ConversationID, m.ID))
 	if begun := must[client.Message](t)(s.BeginSend(t.Context(), slack, m, 1)); begun.Status != client.Sending {
 		t.Errorf("begun %+v", begun)
 	}
 	listed := must[*client.ListMessagesOutput](t)(as(s, bot).ListMessages(t.Context(), client.ListMessagesInput{ConversationID: m.ConversationID}))
-	if len(listed.Messages) != 1 || listed.Messages[0].Tags["slack:thread"] != "T1" {
-		t.Errorf("listed %+v", listed.Messages)
+	if len(listed.Messages) != 1 {
+		t.Fatalf("listed %+v", listed.Messages)
+	}
+	if diff := cmp.Diff(client.Tags{"slack:thread": "T1", "other:id": "1", "own": "x"}, listed.Messages[0].Tags); diff != "" {
+		t.Errorf("tags (-want +got):\n%s", diff)
 	}
 }
 

@@ -44,8 +44,9 @@ const (
 	Outgoing Direction = "outgoing"
 )
 
-// Status is how far an outgoing message got. It never goes backwards, and
-// Failed ends it. Incoming messages have none, unless they are scheduled.
+// Status is how far an outgoing message got. It never goes backwards. Failed
+// ends it, unless its integration acks it later: then the platform has it after
+// all. Incoming messages have none, unless they are scheduled.
 type Status string
 
 // The statuses of an outgoing message, in order.

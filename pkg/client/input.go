@@ -2,9 +2,9 @@ package client
 
 import "encoding/json"
 
-// The inputs and outputs of the operations. A field tagged in:"path" or
-// in:"query" travels there, all others in the JSON body; inputs of GET
-// operations travel in the query as a whole.
+// The inputs and outputs of the operations. A field tagged in:"path" travels
+// there, all others in the JSON body; those of GET operations travel in the
+// query.
 type (
 	// IDInput names one entity.
 	IDInput struct {
@@ -158,7 +158,8 @@ type (
 		Name string    `json:"name" in:"path"`
 	}
 	// SetStateInput replaces a state; a null payload deletes it. Expiry is in
-	// milliseconds since it was last written.
+	// milliseconds since it was last read or written, more or less: a read renews
+	// it once a tenth of it has passed. 0 keeps the state for ever.
 	SetStateInput struct {
 		Type    StateType       `json:"type" in:"path"`
 		ID      string          `json:"id" in:"path"`
