@@ -56,25 +56,25 @@ func create(ctx context.Context, bucket *broker.Bucket, key string, value any) e
 }
 
 // change replaces a value by compare-and-swap. Edit may run more than once and
-// reports whether it changed anything; the value that stands is returned.
+// reports whether it changed anything; the value that stands is returned, or
+// [broker.ErrNoKey] when there is none.
 func change[T any](ctx context.Context, bucket *broker.Bucket, key string, edit func(*T) (bool, error)) (T, error) {
-	for {
-		value, revision, err := load[T](ctx, bucket, key)
-		if err != nil {
-			return value, err
+	var stands T
+	_, err := bucket.Modify(ctx, key, func(data []byte) ([]byte, error) {
+		stands = *new(T)
+		if data == nil {
+			return nil, broker.ErrNoKey
 		}
-		changed, err := edit(&value)
+		if err := json.Unmarshal(data, &stands); err != nil {
+			return nil, fmt.Errorf("decode %s: %w", key, err)
+		}
+		changed, err := edit(&stands)
 		if err != nil || !changed {
-			return value, err
+			return nil, err
 		}
-		data, err := json.Marshal(value)
-		if err != nil {
-			return value, fmt.Errorf("encode %s: %w", key, err)
-		}
-		if _, err = bucket.Update(ctx, key, data, revision); !errors.Is(err, broker.ErrConflict) {
-			return value, err
-		}
-	}
+		return json.Marshal(stands)
+	})
+	return stands, err
 }
 
 // entity returns a record within a caller's reach, or [broker.ErrNoKey].
