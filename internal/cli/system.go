@@ -20,6 +20,10 @@ import (
 type systemFlags struct {
 	Dir  string `default:".towpath" env:"TOWPATH_DIR" type:"path" help:"Directory of a dev; of one that runs."`
 	NATS string `name:"nats" env:"NATS_URL" help:"Where NATS is; wins over --dir."`
+	// The verbs of today read NATS alone. Scripts name the API all the same,
+	// and shall not break when a verb comes to ask it.
+	API   string `name:"api" env:"TOWPATH_API" help:"Where the API is; no verb of this version asks it."`
+	Token string `env:"TOWPATH_TOKEN" help:"The bot's token; no verb of this version needs it."`
 }
 
 // system is a connection to a running Towpath.
