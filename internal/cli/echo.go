@@ -8,6 +8,7 @@ import (
 
 	"github.com/towpath/towpath/internal/broker"
 	"github.com/towpath/towpath/internal/ops"
+	"github.com/towpath/towpath/internal/store"
 	"github.com/towpath/towpath/pkg/client"
 	"github.com/towpath/towpath/pkg/events"
 )
@@ -58,18 +59,25 @@ type received struct {
 // again.
 func echo(ctx context.Context, b *broker.Broker, api string, bot devBot) error {
 	answering := client.New(&client.HTTP{BaseURL: api, Token: bot.Token}, client.Caller{BotID: bot.ID})
-	err := b.Subscribe(ctx, broker.Subscription{Bot: bot.ID, Name: "echo"}, func(ctx context.Context, m broker.Message) error {
+	kept, err := store.Open(ctx, b)
+	if ctx.Err() != nil {
+		return nil //nolint:nilerr // it was told to end before it began
+	}
+	if err != nil {
+		return err
+	}
+	handle := func(ctx context.Context, m broker.Message) (client.EventStatus, error) {
 		e, err := m.Event()
 		if err != nil || e.Type() != string(events.MessageCreated) {
-			return nil //nolint:nilerr // what is no message is not for this bot
+			return client.EventIgnored, nil //nolint:nilerr // what is no message is not for this bot
 		}
 		var event client.Event
 		var got received
 		if err := errors.Join(json.Unmarshal(e.Data(), &event), json.Unmarshal(event.Payload, &got)); err != nil {
-			return fmt.Errorf("decode message: %w", err)
+			return "", fmt.Errorf("decode message: %w", err)
 		}
 		if got.Message.Type != (events.Text{}).MessageType() {
-			return nil
+			return client.EventIgnored, nil
 		}
 		own := answering.ForDelivery(client.Delivery{ID: e.ID(), Time: e.Time(), TraceParent: events.TraceParentOf(e)})
 		_, err = own.CreateMessage(ctx, client.CreateMessageInput{
@@ -77,10 +85,11 @@ func echo(ctx context.Context, b *broker.Broker, api string, bot devBot) error {
 			Tags: answerTags(got.Message.Tags),
 		})
 		if refused, ok := errors.AsType[*client.Error](err); ok && refused.Type.Status() < 500 && refused.Type != client.RateLimited {
-			return nil // it would be refused again
+			return client.EventIgnored, nil // it would be refused again
 		}
-		return err
-	})
+		return client.EventProcessed, err
+	}
+	err = b.Subscribe(ctx, broker.Subscription{Bot: bot.ID, Name: "echo"}, kept.Reporting(bot.ID, handle))
 	if ctx.Err() == nil {
 		return err
 	}

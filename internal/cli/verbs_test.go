@@ -6,10 +6,12 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/towpath/towpath/internal/broker/embedded"
+	"github.com/towpath/towpath/pkg/client"
 )
 
 func TestDevGreetsWithWhatIsToBeTriedNext(t *testing.T) {
@@ -121,6 +123,14 @@ installations:
 	if status != 0 || !strings.Contains(steps, "acked") {
 		t.Errorf("trigger exits with %d: %s%s", status, steps, stderr)
 	}
+	own := client.New(&client.HTTP{BaseURL: "http://" + api, Token: "0123456789abcdef"}, client.Caller{BotID: "demo"})
+	until(t, "the bot's word on what it answered", func() bool {
+		listed, err := own.ListMessages(t.Context(), client.ListMessagesInput{})
+		return err == nil && slices.ContainsFunc(listed.Messages, func(m client.Message) bool {
+			told, err := own.GetEvent(t.Context(), "evt"+strings.TrimPrefix(m.ID, "msg"))
+			return err == nil && told.Event.Status == client.EventProcessed
+		})
+	})
 	status, _, stderr = run(t, "trigger", "shopify", "orders/create", nats)
 	if status != 1 || !strings.Contains(stderr, "not installed") {
 		t.Errorf("trigger exits with %d: %s", status, stderr)
