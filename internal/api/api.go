@@ -59,6 +59,8 @@ func New(config Config) http.Handler {
 	}
 	if config.Admin != nil {
 		mux.HandleFunc("/v1/admin/bots/{id}", a.bot)
+		mux.HandleFunc("/v1/admin/bots/{id}/logs", a.look(a.logs))
+		mux.HandleFunc("/v1/admin/bots/{id}/usage", a.look(a.usage))
 	}
 	mux.HandleFunc("/", a.unknownPath)
 	return a.recovered(func(w http.ResponseWriter, r *http.Request) {

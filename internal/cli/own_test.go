@@ -64,6 +64,7 @@ func acme(release <-chan struct{}) handlers.Integration[acmeConfig] {
 				func(_ context.Context, p handlers.ActionProps[acmeConfig, question]) (question, error) {
 					p.Metadata.SetCost(7)
 					p.Metadata.SetCost(1.5) // the last one counts
+					p.Logger.ForBot().Info("asked " + p.Input.Ask)
 					return p.Input, nil
 				}),
 		},
@@ -221,5 +222,57 @@ func TestUsageIsSummedByMonth(t *testing.T) {
 	}
 	if row.Alias != "red" || row.Actions != 3 || row.Cost != 4.5 || row.Month != time.Now().UTC().Format("2006-01") {
 		t.Fatalf("usage is %+v", row)
+	}
+}
+
+// admin reads an admin route with the bot's token.
+func (o *own) admin(path string, into any) {
+	o.Helper()
+	request, err := http.NewRequestWithContext(o.Context(), http.MethodGet, o.api+"/v1/admin/bots/demo/"+path, nil)
+	if err != nil {
+		o.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer demo-token-of-the-test")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		o.Fatal(err)
+	}
+	defer response.Body.Close()
+	if err := json.NewDecoder(response.Body).Decode(into); err != nil || response.StatusCode != http.StatusOK {
+		o.Fatalf("%s: %s, %v", path, response.Status, err)
+	}
+}
+
+func TestTheOwnerReadsLogsAndUsageOverTheAPI(t *testing.T) {
+	t.Parallel()
+	o := startOwn(t, twoTeams, acme(nil))
+	bot := client.New(&client.HTTP{BaseURL: o.api, Token: "demo-token-of-the-test"}, client.Caller{BotID: "demo"})
+	if _, err := bot.CallAction(t.Context(), client.CallActionInput{Type: "blue:ask", Input: json.RawMessage(`{"ask":"why"}`)}); err != nil {
+		t.Fatal(err)
+	}
+	var logs struct {
+		Logs []struct {
+			Message string `json:"message"`
+			Alias   string `json:"alias"`
+		} `json:"logs"`
+	}
+	until(t, "the line", func() bool {
+		o.admin("logs?integration=blue", &logs)
+		return len(logs.Logs) > 0
+	})
+	if len(logs.Logs) != 1 || logs.Logs[0].Message != "asked why" || logs.Logs[0].Alias != "blue" {
+		t.Errorf("lines are %+v", logs.Logs)
+	}
+	if o.admin("logs?integration=red", &logs); len(logs.Logs) != 0 {
+		t.Errorf("lines of the other are %+v", logs.Logs)
+	}
+	var usage struct {
+		Usage []struct {
+			Alias string  `json:"alias"`
+			Cost  float64 `json:"cost"`
+		} `json:"usage"`
+	}
+	if o.admin("usage", &usage); len(usage.Usage) != 1 || usage.Usage[0].Alias != "blue" || usage.Usage[0].Cost != 1.5 {
+		t.Errorf("usage is %+v", usage.Usage)
 	}
 }

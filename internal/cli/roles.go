@@ -70,7 +70,7 @@ func (n *node) runAPI(ctx context.Context, listener net.Listener) {
 		}
 		handler.set(api.New(api.Config{
 			Backend: opened, Directory: n.directory, Connected: n.broker.Connected, Logger: n.logger,
-			Admin: &api.Admin{Store: opened, Registry: n.registry},
+			Admin: &api.Admin{Store: opened, Broker: n.broker, Registry: n.registry},
 		}))
 		return nil
 	})
