@@ -60,6 +60,18 @@ func viewMessage(caller client.Caller, m storedMessage) client.Message {
 	return view
 }
 
+// messageEffect names the effect of making a message. A scheduled one takes
+// its place in the conversation when it is due.
+func (s *Store) messageEffect(ctx context.Context, call client.Call, schedule client.Schedule) (effect, error) {
+	e, err := s.effectOf(ctx, call, "msg")
+	if err != nil || schedule == (client.Schedule{}) {
+		return e, err
+	}
+	e.At = dueAt(schedule, e.At)
+	e.ID = events.EffectID("msg", e.At, e.ID)
+	return e, nil
+}
+
 func (s *Store) createMessage(ctx context.Context, call client.Call, in *client.CreateMessageInput) (*client.MessageOutput, error) {
 	if err := checkMessage(in); err != nil {
 		return nil, err
@@ -68,14 +80,9 @@ func (s *Store) createMessage(ctx context.Context, call client.Call, in *client.
 	if err != nil {
 		return nil, err
 	}
-	e, err := s.effectOf(ctx, call, "msg")
+	e, err := s.messageEffect(ctx, call, in.Schedule)
 	if err != nil {
 		return nil, err
-	}
-	if in.Schedule != (client.Schedule{}) {
-		// It takes its place in the conversation when it is due.
-		e.At = dueAt(in.Schedule, e.At)
-		e.ID = events.EffectID("msg", e.At, e.ID)
 	}
 	m, err := s.makeMessage(ctx, call, in, parts, e, scoped(call))
 	return &client.MessageOutput{Message: viewMessage(call.Caller, m)}, err

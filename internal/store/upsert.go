@@ -46,13 +46,9 @@ func (s *Store) getOrCreateMessage(ctx context.Context, call client.Call, in *cl
 	if err != nil {
 		return nil, err
 	}
-	e, err := s.effectOf(ctx, call, "msg")
+	e, err := s.messageEffect(ctx, call, in.Schedule)
 	if err != nil {
 		return nil, err
-	}
-	if in.Schedule != (client.Schedule{}) {
-		e.At = dueAt(in.Schedule, e.At)
-		e.ID = events.EffectID("msg", e.At, e.ID)
 	}
 	find := s.messagesOf(call.Caller.BotID, p.conversation)
 	for {
