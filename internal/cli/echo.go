@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/towpath/towpath/internal/broker"
 	"github.com/towpath/towpath/internal/ops"
-	"github.com/towpath/towpath/internal/store"
 	"github.com/towpath/towpath/pkg/client"
 	"github.com/towpath/towpath/pkg/events"
 )
@@ -31,21 +29,14 @@ func (c *echoCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	b, err := broker.Connect(broker.Config{URL: c.NATS, Name: "bot-" + c.Bot, Logger: logger})
-	if err != nil {
-		return err
-	}
-	defer b.Close()
-	if err := b.WaitReady(ctx); err != nil {
-		return err
-	}
-	logger.WithField("bot", c.Bot).Info("bot listens")
-	return echo(ctx, b, c.API, devBot{ID: c.Bot, Token: c.Token})
+	return RunBot(ctx, Bot{NATS: c.NATS, API: c.API, ID: c.Bot, Token: c.Token, Name: "echo", Logger: logger}, echo)
 }
 
 // runEcho runs the echoing bot within a node.
 func (n *node) runEcho(ctx context.Context, api string, bot devBot) {
-	n.group.Go(func() error { return echo(ctx, n.broker, api, bot) })
+	n.group.Go(func() error {
+		return serveBot(ctx, n.broker, Bot{API: api, ID: bot.ID, Token: bot.Token, Name: "echo"}, echo)
+	})
 }
 
 // received is the payload of a message_created event, as a bot sees it.
@@ -54,46 +45,26 @@ type received struct {
 	Conversation client.Conversation `json:"conversation"`
 }
 
-// echo answers through the API like any bot outside. The event's id is the
-// identity of the answer, so that an event that comes again is not answered
-// again.
-func echo(ctx context.Context, b *broker.Broker, api string, bot devBot) error {
-	answering := client.New(&client.HTTP{BaseURL: api, Token: bot.Token}, client.Caller{BotID: bot.ID})
-	kept, err := store.Open(ctx, b)
-	if ctx.Err() != nil {
-		return nil //nolint:nilerr // it was told to end before it began
+// echo answers a text with itself.
+func echo(ctx context.Context, c *client.Client, e client.Event) (client.EventStatus, error) {
+	if e.Type != string(events.MessageCreated) {
+		return client.EventIgnored, nil
 	}
-	if err != nil {
-		return err
+	var got received
+	if err := json.Unmarshal(e.Payload, &got); err != nil {
+		return "", fmt.Errorf("decode message: %w", err)
 	}
-	handle := func(ctx context.Context, m broker.Message) (client.EventStatus, error) {
-		e, err := m.Event()
-		if err != nil || e.Type() != string(events.MessageCreated) {
-			return client.EventIgnored, nil //nolint:nilerr // what is no message is not for this bot
-		}
-		var event client.Event
-		var got received
-		if err := errors.Join(json.Unmarshal(e.Data(), &event), json.Unmarshal(event.Payload, &got)); err != nil {
-			return "", fmt.Errorf("decode message: %w", err)
-		}
-		if got.Message.Type != (events.Text{}).MessageType() {
-			return client.EventIgnored, nil
-		}
-		own := answering.ForDelivery(client.Delivery{ID: e.ID(), Time: e.Time(), TraceParent: events.TraceParentOf(e)})
-		_, err = own.CreateMessage(ctx, client.CreateMessageInput{
-			ConversationID: got.Conversation.ID, UserID: bot.ID, Type: got.Message.Type, Payload: got.Message.Payload,
-			Tags: answerTags(got.Message.Tags),
-		})
-		if refused, ok := errors.AsType[*client.Error](err); ok && refused.Type.Status() < 500 && refused.Type != client.RateLimited {
-			return client.EventIgnored, nil // it would be refused again
-		}
-		return client.EventProcessed, err
+	if got.Message.Type != (events.Text{}).MessageType() {
+		return client.EventIgnored, nil
 	}
-	err = b.Subscribe(ctx, broker.Subscription{Bot: bot.ID, Name: "echo"}, kept.Reporting(bot.ID, handle))
-	if ctx.Err() == nil {
-		return err
+	_, err := c.CreateMessage(ctx, client.CreateMessageInput{
+		ConversationID: got.Conversation.ID, UserID: c.Caller().BotID, Type: got.Message.Type, Payload: got.Message.Payload,
+		Tags: answerTags(got.Message.Tags),
+	})
+	if refused, ok := errors.AsType[*client.Error](err); ok && refused.Type.Status() < 500 && refused.Type != client.RateLimited {
+		return client.EventIgnored, nil // it would be refused again
 	}
-	return nil
+	return client.EventProcessed, err
 }
 
 // answerTags keeps an answer in the thread of what it answers.

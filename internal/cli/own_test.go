@@ -276,3 +276,52 @@ func TestTheOwnerReadsLogsAndUsageOverTheAPI(t *testing.T) {
 		t.Errorf("usage is %+v", usage.Usage)
 	}
 }
+
+func TestABotOfOnesOwnGetsTheTypesItNames(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	dev := begin(t, "dev", "--dir", dir, "--partitions", "4", "--ingest", "127.0.0.1:0", "--api", "127.0.0.1:0", "--ops", "127.0.0.1:0", "--nats", "127.0.0.1:0")
+	var found struct {
+		NATS string `json:"nats"`
+		API  string `json:"api"`
+		Bots []struct {
+			ID    string `json:"id"`
+			Token string `json:"token"`
+		} `json:"bots"`
+	}
+	until(t, "dev.json", func() bool {
+		data, err := os.ReadFile(filepath.Join(dir, "dev.json"))
+		return err == nil && json.Unmarshal(data, &found) == nil
+	})
+	got := make(chan client.Event, 10)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() {
+		ended <- cli.RunBot(ctx, cli.Bot{
+			NATS: found.NATS, API: found.API, ID: found.Bots[0].ID, Token: found.Bots[0].Token, Types: []string{"shopify:newOrderCreated"},
+		}, func(ctx context.Context, c *client.Client, e client.Event) (client.EventStatus, error) {
+			if _, err := c.GetEvent(ctx, e.ID); err != nil {
+				return "", err
+			}
+			got <- e
+			return client.EventProcessed, nil
+		})
+	}()
+	for _, sample := range [][]string{{"slack", "reaction_added"}, {"shopify", "orders/create"}} {
+		if status, _, stderr := run(t, append([]string{"trigger", "--dir", dir}, sample...)...); status != 0 {
+			t.Fatal(stderr)
+		}
+	}
+	if e := <-got; e.Type != "shopify:newOrderCreated" {
+		t.Errorf("got %s", e.Type)
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if len(got) > 0 {
+		t.Errorf("got %s too", (<-got).Type)
+	}
+	dev.end()
+	http.DefaultClient.CloseIdleConnections()
+}

@@ -167,7 +167,11 @@ func (w *Watch) handled(ctx context.Context, h store.Handled) {
 	if h.Outcome == store.DeadLettered {
 		step = DeadLettered
 	}
-	w.say(ctx, Happening{step, h.At, w.Delivery, map[string]any{"worker": h.Worker, "attempts": h.Attempts}})
+	detail := map[string]any{"worker": h.Worker, "attempts": h.Attempts}
+	if h.Answer != nil {
+		detail["answer"] = h.Answer.Status
+	}
+	w.say(ctx, Happening{step, h.At, w.Delivery, detail})
 }
 
 // following decodes a message, and reports whether it follows from the

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/jsonschema-go/jsonschema"
 
 	"github.com/towpath/towpath/pkg/events"
 )
@@ -138,6 +139,29 @@ func TestOperationsAreToldFromEvents(t *testing.T) {
 		if operation, ok := events.OperationOf(typ); ok {
 			t.Errorf("%q is operation %q", typ, operation)
 		}
+	}
+}
+
+// colour is one of two words, which its schema says.
+type colour string
+
+// JSONSchema implements events.Titled.
+func (colour) JSONSchema() *jsonschema.Schema {
+	return &jsonschema.Schema{Type: "string", Enum: []any{"red", "blue"}}
+}
+
+func TestATypeBringsItsOwnSchema(t *testing.T) {
+	t.Parallel()
+	type payload struct {
+		Colour  colour   `json:"colour"`
+		Colours []colour `json:"colours,omitempty"`
+	}
+	schema, err := events.ClosedSchema[payload]()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(schema), `{"type":"string","enum":["red","blue"]}`); n != 2 {
+		t.Errorf("the enumeration stands %d times in %s", n, schema)
 	}
 }
 
