@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"text/tabwriter"
+	"time"
 
 	"github.com/towpath/towpath/internal/api"
 	"github.com/towpath/towpath/internal/store"
@@ -19,6 +20,7 @@ type installationsCommand struct {
 	Disable  disableCommand       `cmd:"" help:"Stop an installation; what waits for it waits."`
 	Enable   enableCommand        `cmd:"" help:"Let a disabled installation go on."`
 	Register registerAgainCommand `cmd:"" help:"Register an installation again, such as after the platform was mended."`
+	Ping     pingCommand          `cmd:"" help:"Ask an installation's integration whether it can do its job."`
 	Remove   removeCommand        `cmd:"" help:"Take an installation out of its bot."`
 }
 
@@ -105,6 +107,11 @@ type (
 	enableCommand        struct{ installationArgs }
 	registerAgainCommand struct{ installationArgs }
 	removeCommand        struct{ installationArgs }
+
+	pingCommand struct {
+		installationArgs
+		Wait time.Duration `default:"10s" env:"TOWPATH_PING_WAIT" help:"How long to wait for the answer."`
+	}
 )
 
 // Run installs.
@@ -146,6 +153,30 @@ func (c *enableCommand) Run(ctx context.Context, p *program) error {
 // Run asks for another registration.
 func (c *registerAgainCommand) Run(ctx context.Context, p *program) error {
 	return c.change(ctx, p, func(s *store.Store) (store.Installation, error) { return s.Reregister(ctx, c.Bot, c.Alias) })
+}
+
+// Run pings.
+func (c *pingCommand) Run(ctx context.Context, p *program) error {
+	s, err := c.connect(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	ctx, cancel := context.WithTimeout(ctx, c.Wait)
+	defer cancel()
+	delivery, err := s.store.Ping(ctx, c.Bot, c.Alias)
+	if err != nil {
+		return err
+	}
+	var ended store.Handled
+	if err := s.store.WatchHandled(ctx, delivery, func(h store.Handled) { ended = h }); err != nil {
+		return fmt.Errorf("%s of bot %s does not answer within %s: its worker's log says why", c.Alias, c.Bot, c.Wait)
+	}
+	if ended.Outcome != store.Finished {
+		return fmt.Errorf("%s of bot %s cannot do its job: its worker's log says why", c.Alias, c.Bot)
+	}
+	_, err = fmt.Fprintf(p.stdout, "%s of bot %s answers, from worker %s\n", c.Alias, c.Bot, ended.Worker)
+	return err
 }
 
 // Run removes.

@@ -68,6 +68,12 @@ func acme(release <-chan struct{}) handlers.Integration[acmeConfig] {
 					return p.Input, nil
 				}),
 		},
+		Ping: func(_ context.Context, p handlers.Props[acmeConfig]) error {
+			if p.Ctx.Configuration.Team == "blue-team" {
+				return handlers.NewRuntimeError("blue is away", nil)
+			}
+			return nil
+		},
 		Handler: func(ctx context.Context, p handlers.WebhookProps[acmeConfig]) (*events.Response, error) {
 			if string(p.Req.Body) == "/slow" {
 				select {
@@ -324,4 +330,18 @@ func TestABotOfOnesOwnGetsTheTypesItNames(t *testing.T) {
 	}
 	dev.end()
 	http.DefaultClient.CloseIdleConnections()
+}
+
+func TestPingTellsWhetherAnIntegrationCanDoItsJob(t *testing.T) {
+	t.Parallel()
+	o := startOwn(t, twoTeams, acme(nil))
+	if status, stdout, stderr := run(t, "installations", "ping", "demo", "red", "--dir", o.dir); status != 0 || !strings.Contains(stdout, "red of bot demo answers") {
+		t.Errorf("red: %d %s%s", status, stdout, stderr)
+	}
+	if status, _, stderr := run(t, "installations", "ping", "demo", "blue", "--dir", o.dir); status != 1 || !strings.Contains(stderr, "cannot do its job") {
+		t.Errorf("blue: %d %s", status, stderr)
+	}
+	if status, _, stderr := run(t, "installations", "ping", "demo", "green", "--dir", o.dir); status != 1 || !strings.Contains(stderr, "not found") {
+		t.Errorf("green: %d %s", status, stderr)
+	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/towpath/towpath/internal/broker"
 	"github.com/towpath/towpath/pkg/client"
+	"github.com/towpath/towpath/pkg/events"
 )
 
 // webhookBaseKey holds what webhook URLs begin with, as last applied, for
@@ -147,4 +148,17 @@ func (i Installation) Spec() InstallationSpec {
 		Bot: i.BotID, Integration: i.Integration, Alias: i.Alias, WebhookID: i.WebhookID,
 		ConfigurationType: i.ConfigurationType, Configuration: i.Configuration, Disabled: i.Disabled,
 	}
+}
+
+// Ping asks an installation's integration whether it can do its job, and
+// returns the delivery whose end tells; see [Store.WatchHandled].
+func (s *Store) Ping(ctx context.Context, bot, alias string) (delivery string, err error) {
+	found, err := s.active(ctx, bot, alias)
+	if err != nil {
+		return "", err
+	}
+	id := events.NewID("ping")
+	e := events.New(id, "/bots/"+bot, events.Ping.CloudEventType(), "", s.now(), []byte("{}"))
+	_, err = s.broker.Enqueue(ctx, broker.Commands, found.WebhookID, "", e)
+	return id, err
 }
