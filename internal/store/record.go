@@ -215,7 +215,7 @@ const pageSize = 20
 // position is where an entity stands in a list: by time, then in the order of
 // the stream, then by id, so that no two stand at one place.
 type position struct {
-	At  int64  `json:"at"` // milliseconds
+	At  int64  `json:"at"` // milliseconds, or nanoseconds where updates are listed
 	Seq uint64 `json:"seq,omitempty"`
 	ID  string `json:"id"`
 }
@@ -345,7 +345,7 @@ func scanned[Body any](ctx context.Context, bucket *broker.Bucket, caller client
 	if err != nil {
 		return nil, err
 	}
-	page.place = func(r record[Body]) position { return position{At: when(r).UnixMilli(), ID: r.ID} }
+	page.place = func(r record[Body]) position { return position{At: when(r).UnixNano(), ID: r.ID} }
 	var all []record[Body]
 	var failed error
 	err = bucket.Scan(ctx, broker.Key(caller.BotID)+".*", func(entry broker.Entry) {
