@@ -115,15 +115,29 @@ func startOwn(t *testing.T, configuration string, integrations ...handlers.Regis
 		}
 		http.DefaultClient.CloseIdleConnections()
 	})
-	var dev struct {
-		Ingest string `json:"ingest"`
-		API    string `json:"api"`
-	}
+	dev := found(t, dir)
+	return &own{t, dir, dev.Ingest, dev.API}
+}
+
+// dev is what dev.json tells.
+type dev struct {
+	Ingest string `json:"ingest"`
+	API    string `json:"api"`
+	NATS   string `json:"nats"`
+	Bots   []struct {
+		ID    string `json:"id"`
+		Token string `json:"token"`
+	} `json:"bots"`
+}
+
+// found waits for a dev and returns what it tells of itself.
+func found(t *testing.T, dir string) (d dev) {
+	t.Helper()
 	until(t, "dev.json", func() bool {
 		data, err := os.ReadFile(filepath.Join(dir, "dev.json"))
-		return err == nil && json.Unmarshal(data, &dev) == nil
+		return err == nil && json.Unmarshal(data, &d) == nil
 	})
-	return &own{t, dir, dev.Ingest, dev.API}
+	return d
 }
 
 // post sends a request as the platform would, and returns status and body.
@@ -286,25 +300,14 @@ func TestTheOwnerReadsLogsAndUsageOverTheAPI(t *testing.T) {
 func TestABotOfOnesOwnGetsTheTypesItNames(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	dev := begin(t, "dev", "--dir", dir, "--partitions", "4", "--ingest", "127.0.0.1:0", "--api", "127.0.0.1:0", "--ops", "127.0.0.1:0", "--nats", "127.0.0.1:0")
-	var found struct {
-		NATS string `json:"nats"`
-		API  string `json:"api"`
-		Bots []struct {
-			ID    string `json:"id"`
-			Token string `json:"token"`
-		} `json:"bots"`
-	}
-	until(t, "dev.json", func() bool {
-		data, err := os.ReadFile(filepath.Join(dir, "dev.json"))
-		return err == nil && json.Unmarshal(data, &found) == nil
-	})
+	process := begin(t, "dev", "--dir", dir, "--partitions", "4", "--ingest", "127.0.0.1:0", "--api", "127.0.0.1:0", "--ops", "127.0.0.1:0", "--nats", "127.0.0.1:0")
+	running := found(t, dir)
 	got := make(chan client.Event, 10)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() {
 		ended <- cli.RunBot(ctx, cli.Bot{
-			NATS: found.NATS, API: found.API, ID: found.Bots[0].ID, Token: found.Bots[0].Token, Types: []string{"shopify:newOrderCreated"},
+			NATS: running.NATS, API: running.API, ID: running.Bots[0].ID, Token: running.Bots[0].Token, Types: []string{"shopify:newOrderCreated"},
 		}, func(ctx context.Context, c *client.Client, e client.Event) (client.EventStatus, error) {
 			if _, err := c.GetEvent(ctx, e.ID); err != nil {
 				return "", err
@@ -328,7 +331,7 @@ func TestABotOfOnesOwnGetsTheTypesItNames(t *testing.T) {
 	if len(got) > 0 {
 		t.Errorf("got %s too", (<-got).Type)
 	}
-	dev.end()
+	process.end()
 	http.DefaultClient.CloseIdleConnections()
 }
 

@@ -112,7 +112,8 @@ func (d *delivery) attempt() (ended bool, err error) {
 	})
 	if result.Verdict.Decision == handlers.Done {
 		entry.Info("delivery done")
-		return true, d.surely(func() error { return d.finish(installation, result, number) })
+		// What comes after the handler is repeated, so that the handler is not.
+		return true, confirmed(d.running, func() error { return d.finish(installation, result, number) })
 	}
 	if panicked, ok := errors.AsType[*handlers.PanicError](result.Err); ok {
 		entry = entry.WithField("stack", string(panicked.Stack))
@@ -154,24 +155,10 @@ func (d *delivery) retryOrGiveUp(installation store.Installation, result dispatc
 
 // giveUp makes the delivery a dead letter.
 func (d *delivery) giveUp(installation store.Installation, result dispatch.Result, number int) error {
-	return d.surely(func() error {
-		if err := d.bury(result.Verdict.Message); err != nil {
-			return err
-		}
-		return d.finish(installation, result, number)
-	})
-}
-
-// surely repeats what comes after a handler has run, so that the handler does
-// not have to run again for want of it, until the partition is lost.
-func (d *delivery) surely(do func() error) error {
-	for delay := 50 * time.Millisecond; ; delay = min(2*delay, time.Second) {
-		err := do()
-		if !errors.Is(err, broker.ErrUnavailable) || d.running.Err() != nil {
-			return err
-		}
-		wait(d.running, delay)
+	if err := confirmed(d.running, func() error { return d.bury(result.Verdict.Message) }); err != nil {
+		return err
 	}
+	return confirmed(d.running, func() error { return d.finish(installation, result, number) })
 }
 
 // tooLate tells whether nobody would hear of an action's output any more.

@@ -17,10 +17,17 @@ type patient struct{ client.Backend }
 
 // Do implements client.Backend.
 func (p patient) Do(ctx context.Context, call client.Call, in, out any) error {
+	if call.Operation.Effect && call.Identity == "" {
+		return p.Backend.Do(ctx, call, in, out)
+	}
+	return confirmed(ctx, func() error { return p.Backend.Do(ctx, call, in, out) })
+}
+
+// confirmed repeats what NATS did not confirm, until it does or ctx ends.
+func confirmed(ctx context.Context, do func() error) error {
 	for delay := 50 * time.Millisecond; ; delay = min(2*delay, time.Second) {
-		err := p.Backend.Do(ctx, call, in, out)
-		repeatable := !call.Operation.Effect || call.Identity != ""
-		if !repeatable || !errors.Is(err, broker.ErrUnavailable) || ctx.Err() != nil {
+		err := do()
+		if !errors.Is(err, broker.ErrUnavailable) || ctx.Err() != nil {
 			return err
 		}
 		wait(ctx, delay)
