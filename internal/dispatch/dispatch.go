@@ -55,8 +55,11 @@ type Result struct {
 	// Ambiguous means that nobody knows whether the platform took what was
 	// sent: the connection broke, or time ran out, while it might have.
 	Ambiguous bool
-	Response  *events.Response       // of a webhook
-	Action    *handlers.ActionResult // of an action
+	// Platform is what the attempt found out about the platform's health. One
+	// that was interrupted found out nothing.
+	Platform Health
+	Response *events.Response       // of a webhook
+	Action   *handlers.ActionResult // of an action
 }
 
 // Dispatcher runs operations. Its fields are required but for Timeout.
@@ -106,6 +109,7 @@ func (d *Dispatcher) Run(ctx context.Context, target Target, job Job) Result {
 	})
 	if err == nil {
 		result.Verdict = handlers.Verdict{Decision: handlers.Done}
+		result.Platform = exchanges.health()
 		return result
 	}
 	if cause := context.Cause(bounded); errors.Is(err, context.DeadlineExceeded) && errors.Is(cause, errTimeout) {
@@ -114,6 +118,9 @@ func (d *Dispatcher) Run(ctx context.Context, target Target, job Job) Result {
 	result = judged(err)
 	result.Interrupted = ctx.Err() != nil
 	result.Ambiguous = exchanges.unanswered.Load() > 0
+	if !result.Interrupted {
+		result.Platform = exchanges.health()
+	}
 	return result
 }
 

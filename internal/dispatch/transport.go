@@ -23,7 +23,13 @@ type transport struct {
 	// unanswered counts the requests that may have changed something at the
 	// platform and whose answer has not come, or not whole.
 	unanswered atomic.Int64
+	// last is the [Health] that the exchange that ended last showed.
+	last atomic.Int32
 }
+
+func (t *transport) health() Health { return Health(t.last.Load()) }
+
+func (t *transport) found(h Health) { t.last.Store(int32(h)) }
 
 // RoundTrip implements http.RoundTripper. Only the host is logged: some
 // platforms carry the token in the path.
@@ -45,6 +51,7 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	entry := t.logger.WithFields(logrus.Fields{
 		"host": request.URL.Host, "method": request.Method, "ms": time.Since(started).Milliseconds(),
 	})
+	t.found(healthOf(response, err))
 	if err != nil {
 		entry.WithError(err).Debug("platform did not answer")
 		return nil, err
@@ -68,6 +75,9 @@ type answer struct {
 // Read implements io.Reader.
 func (a *answer) Read(p []byte) (int, error) {
 	n, err := a.ReadCloser.Read(p)
+	if brokeOff(err) {
+		a.transport.found(Failing)
+	}
 	if a.decides && err != nil && !errors.Is(err, io.EOF) {
 		a.decides = false
 		a.transport.unanswered.Add(1)
