@@ -23,6 +23,16 @@ const (
 	ConversationUpdated Operation = "conversation_updated"
 )
 
+// Known tells whether the integration model has the operation.
+func (o Operation) Known() bool {
+	switch o {
+	case WebhookReceived, MessageCreated, ActionTriggered, Register, Unregister, Ping,
+		CreateUser, CreateConversation, MessageUpdated, ConversationUpdated:
+		return true
+	}
+	return false
+}
+
 // typePrefix sets operations, which are Towpath's own, apart from the events
 // of integrations in ce-type.
 const typePrefix = "towpath."

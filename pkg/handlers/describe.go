@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -72,6 +73,7 @@ func (i Integration[C]) Definition() (Definition, error) {
 	}
 	describeChannels(d, i.Channels)
 	describeStates(d, i)
+	describeConduct(d, i)
 	return d.Definition, errors.Join(d.faults...)
 }
 
@@ -136,6 +138,9 @@ func describeChannels[C any](d *describer, channels Channels[C]) {
 			d.member("message", typ, message.fault)
 			described.Messages[typ] = message.schema
 		}
+		if channel.Receipt != "" && !slices.Contains(channel.MessageTags, channel.Receipt) {
+			d.faultf("receipt of channel %s: %q is none of its message tags", name, channel.Receipt)
+		}
 		d.atMost(maxMessages, len(channel.Messages), "message types of channel "+name)
 		d.atMost(maxTags, len(channel.ConversationTags), "conversation tags of channel "+name)
 		d.atMost(maxTags, len(channel.MessageTags), "message tags of channel "+name)
@@ -157,7 +162,7 @@ func describeStates[C any](d *describer, i Integration[C]) {
 	d.atMost(maxTags, len(i.UserTags), "user tags")
 }
 
-func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+func sorted[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
 
 // names lists the keys of a map for an error that says what there is.
 func names[V any](m map[string]V) string {

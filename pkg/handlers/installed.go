@@ -58,6 +58,9 @@ type Installed interface {
 	// Awaits returns how the request is to be answered when the handler itself
 	// must answer it, nil when it need not.
 	Awaits(r *events.Request) *Answers
+	// Conduct tells how to carry out an operation: how it is retried, and how
+	// much of it the platform takes. Channel is that of a message, else empty.
+	Conduct(operation events.Operation, channel string) Conduct
 	// Sample builds a signed request; the error lists the samples there are.
 	Sample(name string, args SampleArgs) (*events.Request, error)
 }

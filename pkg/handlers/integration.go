@@ -34,6 +34,16 @@ type Integration[C any] struct {
 	States   []client.DeclaredState
 	UserTags []string
 
+	// Retry says how deliveries are retried, by operation; what is left out is
+	// up to [EveryOperation], then to the runtime.
+	Retry map[events.Operation]RetryPolicy
+	// Uncertain says what becomes of a send of which nobody knows whether the
+	// platform took it; [Resend] when left out.
+	Uncertain Uncertain
+	// Rate is how much the platform takes of one installation: messages,
+	// actions and changes together.
+	Rate Rate
+
 	// Identifier finds the installation of a request that comes to the
 	// integration's one global webhook.
 	Identifier *Identifier

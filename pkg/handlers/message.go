@@ -20,8 +20,13 @@ type Channel[C any] struct {
 	Title            string
 	ConversationTags []string
 	MessageTags      []string
-	Messages         Messages[C]
-	Updated          Updates[C]
+	// Receipt is the one of MessageTags by which the platform's receipts name a
+	// message; see client.Client.ReportReceipt. Empty if it sends none.
+	Receipt  string
+	Messages Messages[C]
+	Updated  Updates[C]
+	// Rate is how much the platform takes in each conversation of the channel.
+	Rate Rate
 }
 
 // Messages are a channel's message handlers by message type.

@@ -10,6 +10,7 @@ package slack
 
 import (
 	_ "embed"
+	"time"
 
 	"github.com/towpath/towpath/pkg/client"
 	"github.com/towpath/towpath/pkg/events"
@@ -74,6 +75,8 @@ var Integration = handlers.Integration[Config]{
 			Title:            "Channel",
 			ConversationTags: []string{tagChannel},
 			MessageTags:      []string{tagMessage, tagThread},
+			// One a second is what Slack promises; it lets short bursts pass.
+			Rate: handlers.Rate{Limit: 1, Per: time.Second, Burst: 10},
 			Messages: handlers.Messages[Config]{
 				"text":  handlers.NewMessage(sendText),
 				"image": handlers.NewMessage(sendImage),
