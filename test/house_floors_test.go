@@ -34,6 +34,7 @@ func floors() []floor {
 		{"the verbs; the kit for an integration's tests", []string{"internal/cli", "pkg/handlers/handlerstest"}},
 		{"what a user's own binary calls", []string{"."}},
 		{"the binaries", []string{"cmd/*"}},
+		{"what starts the binaries for a test", []string{"test/system"}},
 		{"the tests of the whole", []string{"test", "test/..."}},
 	}
 }

@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"fmt"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,41 +13,17 @@ import (
 	"github.com/towpath/towpath/pkg/client"
 	"github.com/towpath/towpath/pkg/handlers"
 	"github.com/towpath/towpath/pkg/handlers/slack"
+	"github.com/towpath/towpath/test/system"
 )
-
-// natsProcess is a NATS server that can be killed and started again with the
-// files it had.
-type natsProcess struct {
-	*process
-	url, configuration string
-}
-
-func startNATS(t *testing.T) *natsProcess {
-	t.Helper()
-	dir := t.TempDir()
-	address := freeAddress(t)
-	n := &natsProcess{url: "nats://" + address, configuration: filepath.Join(dir, "nats.conf")}
-	text := fmt.Sprintf("listen: %q\njetstream {\n  store_dir: %q\n  sync_interval: always\n}\n", address, filepath.Join(dir, "store"))
-	if err := os.WriteFile(n.configuration, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	n.start(t)
-	return n
-}
-
-func (n *natsProcess) start(t *testing.T) {
-	t.Helper()
-	n.process = start(t, run{name: "nats-server", binary: natsServer, args: []string{"--config", n.configuration}})
-}
 
 // apart is Towpath as it runs in production: a process for each role.
 type apart struct {
 	t           *testing.T
-	nats        *natsProcess
+	nats        *system.NATS
 	ingest, api string
 	fake        platform
 	ops         map[string]string // URLs by the process's name
-	processes   map[string]*process
+	processes   map[string]*system.Process
 	slack       handlers.Installed // signs what the test sends
 	own         *client.Client
 	conn        *nats.Conn
@@ -59,25 +34,25 @@ type apart struct {
 func startApart(t *testing.T, workers int) *apart {
 	t.Helper()
 	a := &apart{
-		t: t, nats: startNATS(t), dir: t.TempDir(),
-		ops: map[string]string{}, processes: map[string]*process{},
+		t: t, nats: system.StartNATS(t, binaries.NATS), dir: t.TempDir(),
+		ops: map[string]string{}, processes: map[string]*system.Process{},
 	}
-	listen := freeAddress(t)
+	listen := system.FreeAddress(t)
 	a.fake = platform("http://" + listen)
-	a.start("fake", towpath, "", "fake", "--listen", listen)
+	a.start("fake", binaries.Towpath, "", "fake", "--listen", listen)
 	a.slack = configure(t, slack.Integration, slackConfiguration(a.fake, slackSecret))
-	listen = freeAddress(t)
+	listen = system.FreeAddress(t)
 	a.ingest = "http://" + listen
 	a.provision(map[string]string{"slack": slackConfiguration(a.fake, slackSecret)})
-	a.start("ingest", ingest, "ops", "--listen", listen, "--nats", a.nats.url)
-	listen = freeAddress(t)
+	a.start("ingest", binaries.Ingest, "ops", "--listen", listen, "--nats", a.nats.URL)
+	listen = system.FreeAddress(t)
 	a.api = "http://" + listen
 	a.own = bot(a.api, token)
-	a.start("api", towpath, "ops", "api", "--listen", listen, "--nats", a.nats.url)
+	a.start("api", binaries.Towpath, "ops", "api", "--listen", listen, "--nats", a.nats.URL)
 	for i := range workers {
-		a.start(fmt.Sprintf("worker%d", i+1), worker, "ops", "--nats", a.nats.url)
+		a.start(fmt.Sprintf("worker%d", i+1), binaries.Worker, "ops", "--nats", a.nats.URL)
 	}
-	a.start("bot", towpath, "", "bot", "echo", "--nats", a.nats.url, "--api", a.api, "--token", token)
+	a.start("bot", binaries.Towpath, "", "bot", "echo", "--nats", a.nats.URL, "--api", a.api, "--token", token)
 	a.waitReady(http.StatusOK)
 	return a
 }
@@ -86,10 +61,10 @@ func startApart(t *testing.T, workers int) *apart {
 // environment.
 func (a *apart) start(name, binary, port string, args ...string) {
 	a.t.Helper()
-	r := run{name: name, binary: binary, args: args}
+	r := system.Run{Name: name, Binary: binary, Args: args}
 	if port != "" {
-		address := freeAddress(a.t)
-		r.env = append(r.env, "TOWPATH_OPS="+address)
+		address := system.FreeAddress(a.t)
+		r.Env = append(r.Env, "TOWPATH_OPS="+address)
 		a.ops[name] = "http://" + address
 	}
 	a.processes[name] = start(a.t, r)
@@ -99,9 +74,9 @@ func (a *apart) start(name, binary, port string, args ...string) {
 func (a *apart) provision(installations map[string]string) string {
 	a.t.Helper()
 	path := writeConfiguration(a.t, filepath.Join(a.dir, "towpath.yaml"), installations)
-	status, stdout, stderr := finish(a.t, run{
-		binary: towpath, args: []string{"provision", "--config", path, "--partitions=8", "--public-url", a.ingest},
-		env: []string{"NATS_URL=" + a.nats.url},
+	status, stdout, stderr := finish(a.t, system.Run{
+		Binary: binaries.Towpath, Args: []string{"provision", "--config", path, "--partitions=8", "--public-url", a.ingest},
+		Env: []string{"NATS_URL=" + a.nats.URL},
 	})
 	if status != 0 {
 		a.t.Fatalf("provision exits with %d: %s", status, stderr)
@@ -114,10 +89,10 @@ func (a *apart) provision(installations map[string]string) string {
 func (a *apart) waitReady(status int) {
 	a.t.Helper()
 	for name, url := range a.ops {
-		if !a.processes[name].runs() {
+		if !a.processes[name].Runs() {
 			continue
 		}
-		eventually(a.t, 20*time.Second, name, func() error { return answers(url+"/readyz", status) })
+		system.Eventually(a.t, 20*time.Second, name, func() error { return answers(url+"/readyz", status) })
 	}
 }
 
@@ -125,8 +100,8 @@ func (a *apart) waitReady(status int) {
 func (a *apart) wantAlive(but ...string) {
 	a.t.Helper()
 	for name, p := range a.processes {
-		if !p.runs() && !strings.Contains(strings.Join(but, " "), name) {
-			a.t.Errorf("%s has ended with %d", name, p.cmd.ProcessState.ExitCode())
+		if !p.Runs() && !strings.Contains(strings.Join(but, " "), name) {
+			a.t.Errorf("%s has ended with %d", name, p.ExitCode())
 		}
 	}
 }
@@ -135,7 +110,7 @@ func (a *apart) wantAlive(but ...string) {
 func (a *apart) connection() *nats.Conn {
 	a.t.Helper()
 	if a.conn == nil {
-		conn, err := nats.Connect(a.nats.url, nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond))
+		conn, err := nats.Connect(a.nats.URL, nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond))
 		if err != nil {
 			a.t.Fatal(err)
 		}

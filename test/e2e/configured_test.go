@@ -20,6 +20,7 @@ import (
 	"github.com/towpath/towpath/pkg/handlers/shopify"
 	"github.com/towpath/towpath/pkg/handlers/signature"
 	"github.com/towpath/towpath/pkg/handlers/slack"
+	"github.com/towpath/towpath/test/system"
 )
 
 const (
@@ -93,7 +94,7 @@ func receive(t *testing.T, d *dev, own *client.Client, slack handlers.Installed)
 		t.Fatal(err, a)
 	}
 	var got []client.Message
-	eventually(t, 5*time.Second, "the message", func() error {
+	system.Eventually(t, 5*time.Second, "the message", func() error {
 		if got = messages(t, own); len(got) == 0 {
 			return fmt.Errorf("no message")
 		}
@@ -162,7 +163,7 @@ func createMessages(t *testing.T, own *client.Client, platforms platform, conver
 		ids = append(ids, made.Message.ID)
 	}
 	for _, id := range ids {
-		eventually(t, 5*time.Second, "the ack", func() error {
+		system.Eventually(t, 5*time.Second, "the ack", func() error {
 			got, err := own.GetMessage(t.Context(), id)
 			if err == nil && (got.Message.AckedAt == nil || got.Message.Status != client.Sent || got.Message.Tags["slack:messageId"] == "") {
 				err = fmt.Errorf("message %+v", got.Message)
@@ -198,7 +199,7 @@ func placeOrder(t *testing.T, d *dev, own *client.Client) {
 	if err != nil || a.status != http.StatusOK {
 		t.Fatal(err, a)
 	}
-	eventually(t, 5*time.Second, "the event", func() error {
+	system.Eventually(t, 5*time.Second, "the event", func() error {
 		page, err := own.ListEvents(t.Context(), client.ListEventsInput{Type: "shopify:newOrderCreated"})
 		if err != nil {
 			return err

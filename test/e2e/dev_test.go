@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/towpath/towpath/test/system"
 )
 
 // devFile is dev.json, as tools outside the repository read it.
@@ -37,7 +39,7 @@ type devFile struct {
 
 // dev is a running `towpath dev` in a directory of its own.
 type dev struct {
-	*process
+	*system.Process
 	devFile
 	dir  string
 	fake platform
@@ -49,13 +51,13 @@ var anyPorts = []string{"--ingest=127.0.0.1:0", "--api=127.0.0.1:0", "--ops=127.
 func startDev(t *testing.T, dir string, args ...string) *dev {
 	t.Helper()
 	d := &dev{dir: dir}
-	d.process = start(t, run{
-		name: "dev", binary: towpath, dir: dir,
-		args: append(append([]string{"dev", "--dir", filepath.Join(dir, "kept"), "--log-level=info"}, anyPorts...), args...),
+	d.Process = start(t, system.Run{
+		Name: "dev", Binary: binaries.Towpath, Dir: dir,
+		Args: append(append([]string{"dev", "--dir", filepath.Join(dir, "kept"), "--log-level=info"}, anyPorts...), args...),
 	})
-	eventually(t, 20*time.Second, "dev.json", func() error {
-		if !d.runs() {
-			t.Fatalf("dev ended:\n%s", d.output)
+	system.Eventually(t, 20*time.Second, "dev.json", func() error {
+		if !d.Runs() {
+			t.Fatalf("dev ended:\n%s", d.Output)
 		}
 		data, err := os.ReadFile(d.file())
 		if err != nil {
@@ -74,16 +76,16 @@ func (d *dev) file() string { return filepath.Join(d.dir, "kept", "dev.json") }
 // verb runs an operator's verb against the dev.
 func (d *dev) verb(t *testing.T, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
-	return finish(t, run{binary: towpath, args: append(args, "--dir", filepath.Join(d.dir, "kept")), dir: d.dir})
+	return finish(t, system.Run{Binary: binaries.Towpath, Args: append(args, "--dir", filepath.Join(d.dir, "kept")), Dir: d.dir})
 }
 
 // stop ends dev as an operator would, and leaves nothing behind that says that
 // it runs.
 func (d *dev) stop(t *testing.T) {
 	t.Helper()
-	d.signal(syscall.SIGTERM)
-	if status := d.wait(15 * time.Second); status != 0 {
-		t.Errorf("dev exits with %d:\n%s", status, tail(d.output.String(), 20))
+	d.Signal(syscall.SIGTERM)
+	if status := d.Wait(15 * time.Second); status != 0 {
+		t.Errorf("dev exits with %d:\n%s", status, system.Tail(d.Output.String(), 20))
 	}
 	if _, err := os.Stat(d.file()); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("dev.json is still there: %v", err)
@@ -129,7 +131,7 @@ func TestDevTellsToolsWhereEverythingIs(t *testing.T) {
 		}
 		wantAll(t, a.body, content)
 	}
-	wantAll(t, d.output.String(), "trigger slack message", d.Ingest, d.Bots[0].Token)
+	wantAll(t, d.Output.String(), "trigger slack message", d.Ingest, d.Bots[0].Token)
 	d.stop(t)
 }
 

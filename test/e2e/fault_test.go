@@ -18,7 +18,7 @@ func TestAKilledWorkerLosesNothing(t *testing.T) {
 	a.fake.script(t, slow)
 	l := a.write()
 	a.untilHeard(60)
-	a.processes["worker1"].kill()
+	a.processes["worker1"].Kill()
 	killed := time.Now()
 	a.settle(l).wantExact(t)
 	t.Logf("settled %s after the kill", time.Since(killed).Round(time.Millisecond))
@@ -33,8 +33,8 @@ func TestADrainedWorkerHandsOverAndExitsWithZero(t *testing.T) {
 	a.untilHeard(60)
 	drained := a.processes["worker1"]
 	began := time.Now()
-	drained.signal(syscall.SIGTERM)
-	if status := drained.wait(10 * time.Second); status != 0 {
+	drained.Signal(syscall.SIGTERM)
+	if status := drained.Wait(10 * time.Second); status != 0 {
 		t.Errorf("exits with %d", status)
 	}
 	t.Logf("drained in %s", time.Since(began).Round(time.Millisecond))
@@ -52,7 +52,7 @@ func TestAnOutageOfNATSNeedsNoRestart(t *testing.T) {
 	a.fake.script(t, slow)
 	l := a.write()
 	l.untilAccepted(t, 100)
-	a.nats.kill()
+	a.nats.Kill()
 	a.waitReady(http.StatusServiceUnavailable)
 	sample, err := a.slack.Sample("message_bot", handlers.SampleArgs{ID: "away", Text: "away", Conversation: "C", User: "U", Now: time.Now()})
 	if err != nil {
@@ -62,7 +62,7 @@ func TestAnOutageOfNATSNeedsNoRestart(t *testing.T) {
 		t.Errorf("without NATS, ingest answers %+v, %v", got, err)
 	}
 	a.wantAlive()
-	a.nats.start(t)
+	a.nats.Start(t)
 	back := time.Now()
 	a.waitReady(http.StatusOK)
 	t.Logf("ready %s after NATS was", time.Since(back).Round(time.Millisecond))

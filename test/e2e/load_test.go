@@ -16,6 +16,7 @@ import (
 	"github.com/towpath/towpath/pkg/client"
 	"github.com/towpath/towpath/pkg/events"
 	"github.com/towpath/towpath/pkg/handlers"
+	"github.com/towpath/towpath/test/system"
 )
 
 const (
@@ -100,7 +101,7 @@ func (l *load) say(a *apart, conversation, text string) error {
 // untilAccepted waits until that many messages were.
 func (l *load) untilAccepted(t *testing.T, n int) {
 	t.Helper()
-	eventually(t, 20*time.Second, "the first messages", func() error {
+	system.Eventually(t, 20*time.Second, "the first messages", func() error {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if len(l.ids) < n {
@@ -141,7 +142,7 @@ func (a *apart) settle(l *load) account {
 	l.wait(a.t)
 	a.untilHeard(len(l.ids)) // costs less to ask than all the rest
 	var c account
-	eventually(a.t, 20*time.Second, "every message answered and acked", func() error {
+	system.Eventually(a.t, 20*time.Second, "every message answered and acked", func() error {
 		c = a.count(l)
 		if c.handled < c.accepted || c.acked < c.accepted {
 			return errors.New(c.String())
@@ -244,7 +245,7 @@ func (c account) wantExact(t *testing.T) {
 // untilHeard waits until the platform took that many messages.
 func (a *apart) untilHeard(n int) {
 	a.t.Helper()
-	eventually(a.t, 30*time.Second, "messages at the platform", func() error {
+	system.Eventually(a.t, 30*time.Second, "messages at the platform", func() error {
 		if heard := len(a.fake.posted(a.t)); heard < n {
 			return fmt.Errorf("%d messages", heard)
 		}

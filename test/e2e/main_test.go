@@ -4,19 +4,15 @@
 package e2e_test
 
 import (
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
+
+	"github.com/towpath/towpath/test/system"
 )
 
-// The processes under test, built once.
-var (
-	towpath, ingest, worker string
-	natsServer              string
-)
+// binaries are the processes under test, built once.
+var binaries system.Binaries
 
 func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
 
@@ -27,23 +23,9 @@ func buildAndRun(m *testing.M) int {
 		return 1
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	towpath, ingest, worker = filepath.Join(dir, "towpath"), filepath.Join(dir, "ingest"), filepath.Join(dir, "worker")
-	natsServer = filepath.Join(dir, "nats-server")
-	err = errors.Join(
-		build(raceFlag, "-o", dir+string(filepath.Separator), "github.com/towpath/towpath/cmd/..."),
-		build("-o", natsServer, "github.com/nats-io/nats-server/v2"),
-	)
-	if err != nil {
+	if binaries, err = system.Build(dir); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return m.Run()
-}
-
-func build(args ...string) error {
-	output, err := exec.Command("go", append([]string{"build"}, args...)...).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("go build: %w\n%s", err, output)
-	}
-	return nil
 }

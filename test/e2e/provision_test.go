@@ -13,6 +13,7 @@ import (
 	"github.com/towpath/towpath/pkg/handlers"
 	"github.com/towpath/towpath/pkg/handlers/shopify"
 	"github.com/towpath/towpath/pkg/handlers/slack"
+	"github.com/towpath/towpath/test/system"
 )
 
 const provisioned = "streams are ready; bots changed: %d, installations: %d new, %d changed, %d removed\n"
@@ -40,10 +41,10 @@ func TestAChangedConfigurationCountsWithinASecond(t *testing.T) {
 		}
 	}
 	shop := configure(t, shopify.Integration, both["shopify"])
-	eventually(t, time.Second, "the new installation", func() error {
+	system.Eventually(t, time.Second, "the new installation", func() error {
 		return a.answersSample(shop, "orders/create", "webhook_shopify", "order1", http.StatusOK)
 	})
-	eventually(t, 5*time.Second, "its registration", func() error {
+	system.Eventually(t, 5*time.Second, "its registration", func() error {
 		return a.lists("shopify registered", "slack registered")
 	})
 
@@ -52,16 +53,16 @@ func TestAChangedConfigurationCountsWithinASecond(t *testing.T) {
 	if got, want := a.provision(map[string]string{"slack": changed}), fmt.Sprintf(provisioned, 0, 0, 1, 1); got != want {
 		t.Errorf("provision prints %q, not %q", got, want)
 	}
-	eventually(t, time.Second, "the end of the removed installation", func() error {
+	system.Eventually(t, time.Second, "the end of the removed installation", func() error {
 		return a.answersSample(shop, "orders/create", "webhook_shopify", "order2", http.StatusNotFound)
 	})
-	eventually(t, time.Second, "the new secret", func() error {
+	system.Eventually(t, time.Second, "the new secret", func() error {
 		return a.answersSample(configure(t, slack.Integration, changed), "message", "webhook_slack", "new", http.StatusOK)
 	})
 	if err := a.answersSample(a.slack, "message", "webhook_slack", "old", http.StatusUnauthorized); err != nil {
 		t.Error("the old secret:", err)
 	}
-	eventually(t, 5*time.Second, "unregister", func() error {
+	system.Eventually(t, 5*time.Second, "unregister", func() error {
 		for _, r := range a.fake.requests(t, "/shopify/") {
 			if r.Method == http.MethodDelete && r.Accepted {
 				return a.lists("slack registered")
@@ -71,8 +72,8 @@ func TestAChangedConfigurationCountsWithinASecond(t *testing.T) {
 	})
 
 	for name, p := range a.processes {
-		p.signal(syscall.SIGTERM)
-		if status := p.wait(10 * time.Second); status != 0 {
+		p.Signal(syscall.SIGTERM)
+		if status := p.Wait(10 * time.Second); status != 0 {
 			t.Errorf("%s exits with %d", name, status)
 		}
 	}
@@ -82,7 +83,7 @@ func TestAChangedConfigurationCountsWithinASecond(t *testing.T) {
 // status.
 func (a *apart) lists(want ...string) error {
 	a.t.Helper()
-	status, lines, stderr := finish(a.t, run{binary: towpath, args: []string{"installations", "--json", "--nats", a.nats.url}})
+	status, lines, stderr := finish(a.t, system.Run{Binary: binaries.Towpath, Args: []string{"installations", "--json", "--nats", a.nats.URL}})
 	if status != 0 {
 		return fmt.Errorf("installations exits with %d: %s", status, stderr)
 	}

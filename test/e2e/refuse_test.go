@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/towpath/towpath/test/system"
 )
 
 func TestDevSaysWhatIsWrongAndStartsNothing(t *testing.T) {
@@ -34,7 +36,7 @@ func TestDevSaysWhatIsWrongAndStartsNothing(t *testing.T) {
 			if one.dir == "" {
 				one.dir = filepath.Join(t.TempDir(), "kept")
 			}
-			status, stdout, stderr := finish(t, run{binary: towpath, args: append([]string{"dev", "--dir", one.dir}, one.args...), dir: t.TempDir()})
+			status, stdout, stderr := finish(t, system.Run{Binary: binaries.Towpath, Args: append([]string{"dev", "--dir", one.dir}, one.args...), Dir: t.TempDir()})
 			if status != 1 || stdout != "" {
 				t.Errorf("exits with %d and prints %q", status, stdout)
 			}
@@ -63,7 +65,7 @@ func TestDevSaysWhatIsWrongAndStartsNothing(t *testing.T) {
 			if args[0] == "trigger" {
 				args = append(args, "--dir", filepath.Join(d.dir, "kept"))
 			}
-			status, _, stderr := finish(t, run{binary: towpath, args: args})
+			status, _, stderr := finish(t, system.Run{Binary: binaries.Towpath, Args: args})
 			if status != 1 {
 				t.Errorf("%v exits with %d", one.args, status)
 			}
@@ -72,7 +74,7 @@ func TestDevSaysWhatIsWrongAndStartsNothing(t *testing.T) {
 	})
 	t.Run("nothing runs", func(t *testing.T) {
 		t.Parallel()
-		status, _, stderr := finish(t, run{binary: towpath, args: []string{"trigger", "slack", "message", "--dir", t.TempDir()}})
+		status, _, stderr := finish(t, system.Run{Binary: binaries.Towpath, Args: []string{"trigger", "slack", "message", "--dir", t.TempDir()}})
 		if status != 1 {
 			t.Errorf("exits with %d", status)
 		}

@@ -1,6 +1,6 @@
 //go:build !race
 
-package e2e_test
+package system
 
 // raceFlag is for tests without the race detector.
 const raceFlag = "-race=false"

@@ -1,6 +1,6 @@
 //go:build race
 
-package e2e_test
+package system
 
 // raceFlag makes the processes look for data races when the tests do.
 const raceFlag = "-race=true"
