@@ -29,7 +29,7 @@ func floors() []floor {
 		{"what an integration is written with; what is stored", []string{"pkg/handlers", "internal/store"}},
 		{"the platforms, and integrations behind HTTP", []string{platforms, "pkg/handlers/remote"}},
 		{"which integrations there are and who has installed them", []string{"pkg/handlers/catalog", "internal/config"}},
-		{"one operation of one integration", []string{"internal/dispatch"}},
+		{"one operation of one integration; when it may run", []string{"internal/dispatch", "internal/pace"}},
 		{"the processes' work", []string{"internal/ingest", "internal/worker", "internal/api", "internal/replay"}},
 		{"the verbs; the kit for an integration's tests", []string{"internal/cli", "pkg/handlers/handlerstest"}},
 		{"what a user's own binary calls", []string{"."}},
