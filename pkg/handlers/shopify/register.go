@@ -9,13 +9,13 @@ import (
 
 	"github.com/towpath/towpath/pkg/client"
 	"github.com/towpath/towpath/pkg/handlers"
+	"github.com/towpath/towpath/pkg/handlers/rest"
 )
 
 // register subscribes to the store's new orders. It may run again, and under
 // another URL: what it subscribed to before is then replaced.
 func register(ctx context.Context, p handlers.RegisterProps[Config]) error {
-	api := newAdmin(p.Props)
-	if api.token == "" {
+	if p.Ctx.Configuration.AccessToken.Reveal() == "" {
 		p.Logger.ForBot().Info("no accessToken is configured: add " + p.WebhookURL +
 			" by hand as a webhook for " + topicOrdersCreate + " (JSON) in the Shopify app's settings")
 		return nil
@@ -24,6 +24,7 @@ func register(ctx context.Context, p handlers.RegisterProps[Config]) error {
 	if err != nil && !errors.Is(err, client.ErrNotFound) {
 		return err
 	}
+	api := admin(p.Props)
 	id, err := subscribe(ctx, api, p.WebhookURL)
 	if err != nil {
 		return err
@@ -44,22 +45,21 @@ func unregister(ctx context.Context, p handlers.RegisterProps[Config]) error {
 	if err != nil && !errors.Is(err, client.ErrNotFound) {
 		return err
 	}
-	api := newAdmin(p.Props)
-	if known.ID == 0 || api.token == "" {
+	if known.ID == 0 || p.Ctx.Configuration.AccessToken.Reveal() == "" {
 		p.Logger.ForBot().Info("remove the webhook to " + p.WebhookURL + " by hand from the Shopify app's settings")
-	} else if err := unsubscribe(ctx, api, known.ID); err != nil {
+	} else if err := unsubscribe(ctx, admin(p.Props), known.ID); err != nil {
 		return err
 	}
 	return webhook.Delete(ctx, p.Client)
 }
 
 // subscribe returns the id of the one subscription to new orders at a URL.
-func subscribe(ctx context.Context, api admin, address string) (int64, error) {
+func subscribe(ctx context.Context, api rest.API, address string) (int64, error) {
 	query := url.Values{"topic": {topicOrdersCreate}, "address": {address}}
 	var listed struct {
 		Webhooks []subscription `json:"webhooks"`
 	}
-	if err := api.do(ctx, http.MethodGet, "webhooks.json?"+query.Encode(), nil, &listed); err != nil {
+	if err := api.Do(ctx, http.MethodGet, "webhooks.json?"+query.Encode(), nil, &listed); err != nil {
 		return 0, err
 	}
 	for _, one := range listed.Webhooks {
@@ -71,7 +71,7 @@ func subscribe(ctx context.Context, api admin, address string) (int64, error) {
 		Webhook subscription `json:"webhook"`
 	}
 	var made wrapped
-	err := api.do(ctx, http.MethodPost, "webhooks.json",
+	err := api.Do(ctx, http.MethodPost, "webhooks.json",
 		wrapped{subscription{Topic: topicOrdersCreate, Address: address, Format: "json"}}, &made)
 	if err == nil && made.Webhook.ID == 0 {
 		err = errors.New("POST webhooks.json: the answer has no id; is apiUrl Shopify's?")
@@ -80,9 +80,9 @@ func subscribe(ctx context.Context, api admin, address string) (int64, error) {
 }
 
 // unsubscribe ends a subscription; one that is gone already is no error.
-func unsubscribe(ctx context.Context, api admin, id int64) error {
-	err := api.do(ctx, http.MethodDelete, "webhooks/"+strconv.FormatInt(id, 10)+".json", nil, nil)
-	if errors.Is(err, errGone) {
+func unsubscribe(ctx context.Context, api rest.API, id int64) error {
+	err := api.Do(ctx, http.MethodDelete, "webhooks/"+strconv.FormatInt(id, 10)+".json", nil, nil)
+	if rest.HasStatus(err, http.StatusNotFound) {
 		return nil
 	}
 	return err

@@ -12,6 +12,7 @@ import (
 	"github.com/towpath/towpath/pkg/client"
 	"github.com/towpath/towpath/pkg/events"
 	"github.com/towpath/towpath/pkg/handlers"
+	"github.com/towpath/towpath/pkg/handlers/texts"
 )
 
 // How many characters Slack takes: of a message's text, where it cuts off the
@@ -53,11 +54,11 @@ func sendText(ctx context.Context, p handlers.MessageProps[Config, events.Text])
 func sendImage(ctx context.Context, p handlers.MessageProps[Config, events.Image]) error {
 	caption := cmp.Or(p.Payload.Caption, p.Payload.Title)
 	text := cmp.Or(caption, "Image")
-	blocks := []slack.Block{slack.NewImageBlock(p.Payload.ImageURL, cut(text, maxAltText), "", nil)}
+	blocks := []slack.Block{slack.NewImageBlock(p.Payload.ImageURL, texts.Cut(text, maxAltText, texts.Characters), "", nil)}
 	if caption != "" {
 		// Beside blocks, text is shown in notifications alone. A bot's words
 		// are sent as it wrote them, with Slack's own markup.
-		said := slack.NewTextBlockObject(slack.MarkdownType, cut(caption, maxSection), false, false)
+		said := slack.NewTextBlockObject(slack.MarkdownType, texts.Cut(caption, maxSection, texts.Characters), false, false)
 		blocks = []slack.Block{slack.NewSectionBlock(said, nil, nil), blocks[0]}
 	}
 	return deliver(ctx, p, text, blocks...)
@@ -92,12 +93,4 @@ func post(ctx context.Context, p handlers.Props[Config], channel, thread, text s
 		err = errors.New("chat.postMessage: the answer is not Slack's; is apiUrl right?")
 	}
 	return ts, judge(err)
-}
-
-// cut shortens a text to at most so many characters.
-func cut(text string, most int) string {
-	if utf8.RuneCountInString(text) <= most {
-		return text
-	}
-	return string([]rune(text)[:most-1]) + "…"
 }
