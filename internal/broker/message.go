@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sort"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
@@ -78,10 +79,10 @@ func (b *Broker) handle(ctx context.Context, name Stream) (jetstream.Stream, err
 	return handle, nil
 }
 
-// Range selects messages of a stream. Zero fields select from the start, all
-// subjects.
+// Range selects messages of a stream. Zero fields select all of it.
 type Range struct {
 	Since    time.Time // stored at or after
+	Until    time.Time // stored before; not for [Broker.Follow], which never ends
 	After    uint64    // sequence greater than; wins over Since
 	Subjects []string  // with wildcards; must not overlap
 }
@@ -137,4 +138,58 @@ func (b *Broker) LastSeq(ctx context.Context, stream Stream) (uint64, error) {
 		return 0, err
 	}
 	return handle.CachedInfo().State.LastSeq, nil
+}
+
+// FindEnqueued returns the work that was enqueued under an id since a time of
+// NATS's clock, or [ErrNoMessage]. It is for the rare moment after a crash:
+// it reads the queue's lane message by message.
+func (b *Broker) FindEnqueued(ctx context.Context, queue Stream, installation, orderingKey, id string, since time.Time) (Message, error) {
+	subject := queue.prefix() + ".*." + Token(installation) + "." + keyToken(orderingKey, id)
+	return b.find(ctx, queue, subject, id, since)
+}
+
+// FindEvent returns the event that was published under an id since a time of
+// NATS's clock, or [ErrNoMessage]. Like [Broker.FindEnqueued] it is not for
+// everyday use.
+func (b *Broker) FindEvent(ctx context.Context, bot, alias, typ, id string, since time.Time) (Message, error) {
+	return b.find(ctx, Events, Events.prefix()+"."+Key(bot, alias, typ), id, since)
+}
+
+func (b *Broker) find(ctx context.Context, stream Stream, subject, id string, since time.Time) (Message, error) {
+	last, err := b.LastSeq(ctx, stream)
+	if err != nil {
+		return Message{}, err
+	}
+	after, err := b.before(ctx, stream, since, last)
+	if err != nil {
+		return Message{}, err
+	}
+	for {
+		message, err := b.Next(ctx, stream, subject, after)
+		if err != nil {
+			return Message{}, err
+		}
+		if ids := message.Header["ce-id"]; len(ids) == 1 && ids[0] == id {
+			return message, nil
+		}
+		after = message.Seq
+	}
+}
+
+// before returns the sequence, of those up to last, that everything stored
+// before a time of NATS's clock is not above. Sequences grow with time, so it
+// is found by halving.
+func (b *Broker) before(ctx context.Context, stream Stream, at time.Time, last uint64) (uint64, error) {
+	var failed error
+	seq := sort.Search(int(last), func(seq int) bool {
+		if failed != nil {
+			return true
+		}
+		message, err := b.Next(ctx, stream, ">", uint64(seq))
+		if err != nil && !errors.Is(err, ErrNoMessage) {
+			failed = err
+		}
+		return err != nil || !message.Stored.Before(at)
+	})
+	return uint64(seq), failed
 }

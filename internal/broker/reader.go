@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/sirupsen/logrus"
 
 	"github.com/towpath/towpath/pkg/events"
@@ -59,7 +60,8 @@ type flight struct {
 // what is behind one that fails costs next to nothing.
 func (r *reader) take(ctx context.Context, m Message) error {
 	lane := m.Subject
-	if e, err := m.Event(); err == nil && e.Subject() != "" {
+	e, err := m.Event()
+	if err == nil && e.Subject() != "" {
 		lane = e.Subject()
 	}
 	for !r.fly(m.Seq) {
@@ -68,6 +70,10 @@ func (r *reader) take(ctx context.Context, m Message) error {
 			return context.Cause(ctx)
 		case <-r.moved:
 		}
+	}
+	if err == nil && !r.meant(e) {
+		r.land(m.Seq)
+		return nil
 	}
 	if r.queue(lane, m.Seq) {
 		return nil
@@ -80,6 +86,13 @@ func (r *reader) take(ctx context.Context, m Message) error {
 	r.mu.Unlock()
 	r.running.Go(func() { r.serve(ctx, lane, m) })
 	return nil
+}
+
+// meant tells whether an event is for this subscription. One that comes again
+// because another subscription gave it up was seen here before.
+func (r *reader) meant(e event.Event) bool {
+	only := events.Extension(e, OnlyFor)
+	return only == "" || only == r.key
 }
 
 // fly notes an event as read, unless there are too many already.
@@ -231,7 +244,7 @@ const EventReceived events.Operation = "event_received"
 func (r *reader) giveUp(ctx context.Context, m Message, attempts int, cause error) bool {
 	log := r.broker.logger.WithField("bot", r.bot).WithField("seq", m.Seq)
 	for ctx.Err() == nil {
-		letter := DeadLetter{Operation: EventReceived, Installation: r.bot, Reason: cause.Error(), Attempts: attempts}
+		letter := DeadLetter{Operation: EventReceived, Installation: r.bot, Subscription: r.key, Reason: cause.Error(), Attempts: attempts}
 		err := r.broker.Bury(ctx, m, letter, r.key)
 		if err == nil {
 			log.WithError(cause).WithField("attempts", attempts).Error("event given up, it is a dead letter")
