@@ -121,7 +121,7 @@ func plantedTrees() map[string]plantedTree {
 			},
 			want: []string{"a/over.go: ", "a/over_test.go: "},
 		},
-		"a package fits in a head": {files: manyFiles(), want: []string{"large: 19 files"}},
+		"a package fits in a head": {files: manyFiles(), want: []string{"large: 21 files"}},
 		"a name tells what is inside": {
 			files: map[string]string{
 				"internal/utils/strings.go": source("utils"),

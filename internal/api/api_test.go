@@ -40,6 +40,8 @@ type world struct {
 	connected atomic.Bool
 	// fail replaces the store's answer when it holds an error.
 	fail atomic.Pointer[failure]
+	// caller replaces the bot, for what only an integration asks.
+	caller atomic.Pointer[client.Caller]
 }
 
 type failure struct {
@@ -54,6 +56,9 @@ func (w *world) Do(ctx context.Context, call client.Call, in, out any) error {
 			panic(f.panic)
 		}
 		return f.err
+	}
+	if caller := w.caller.Load(); caller != nil {
+		call.Caller = *caller
 	}
 	return w.store.Do(ctx, call, in, out)
 }

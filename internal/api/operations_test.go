@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/towpath/towpath/pkg/client"
 )
@@ -52,6 +53,7 @@ func TestEveryOtherOperationAnswersOverHTTP(t *testing.T) {
 		{"POST", "/v1/chat/messages/get-or-create", said, 200, `"meta":{"created":false}`},
 		{"POST", "/v1/chat/messages", strings.Replace(said, `"tags"`, dated+`,"tags"`, 1), 201, `"status":"scheduled"`},
 		{"POST", "/v1/chat/messages/import-messages", `{"messages":[` + strings.Replace(said, `"tags"`, `"createdAt":"2020-01-01T00:00:00.000Z","tags"`, 1) + `]}`, 200, `"messages":[{`},
+		{"POST", "/v1/chat/receipts", `{"tag":"ts","value":"1","status":"read"}`, 403, `Forbidden`},
 		{"POST", "/v1/chat/initialize-incoming-message", `{}`, 403, `Forbidden`},
 		{"PATCH", "/v1/chat/states/bot/demo/s", `{"payload":{"a":1}}`, 200, `"payload":{"a":1}`},
 		{"PATCH", "/v1/chat/states/bot/demo/s", `{"payload":{"b":null}}`, 200, `"payload":{"a":1,"b":null}`},
@@ -100,5 +102,45 @@ func TestADeleteWithAnIdempotencyKeyCanBeRepeated(t *testing.T) {
 	}
 	if response := w.request(t, "DELETE", "/v1/chat/users/"+user.User.ID, strings.NewReader("{}")); response.StatusCode != http.StatusNotFound {
 		t.Errorf("without a key: %s", response.Status)
+	}
+}
+
+// An integration reports a receipt before its ack has come, and repeats it, as
+// its handler would when it runs again.
+func TestAReceiptAndItsAckMeetOverHTTP(t *testing.T) {
+	t.Parallel()
+	w, ctx := start(t), t.Context()
+	bot := w.bot()
+	conversation, err := bot.CreateConversation(ctx, client.CreateConversationInput{
+		Channel: "channel", IntegrationName: "slack", Tags: client.Tags{"slack:id": "C1"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	message, err := bot.CreateMessage(ctx, client.CreateMessageInput{
+		ConversationID: conversation.Conversation.ID, UserID: demo, Type: "text", Payload: json.RawMessage(`{"text":"hi"}`),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := message.Message.ID
+	w.caller.Store(&client.Caller{BotID: demo, Alias: "slack"})
+	integration := bot.ForDelivery(client.Delivery{ID: "dlv_1"})
+	at := time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)
+	for range 2 {
+		if err := integration.ReportReceipt(ctx, client.Receipt{Tag: "wamid", Value: "w/1", Status: client.Delivered, At: at}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := integration.UpdateMessage(ctx, client.UpdateMessageInput{ID: id, Tags: client.Tags{"wamid": "w/1"}, Receipt: "wamid"}); err != nil {
+		t.Fatal(err)
+	}
+	w.caller.Store(nil)
+	listed, err := bot.ListMessages(ctx, client.ListMessagesInput{ConversationID: conversation.Conversation.ID})
+	if err != nil || len(listed.Messages) != 1 {
+		t.Fatalf("%+v, %v", listed, err)
+	}
+	if got := listed.Messages[0]; got.Status != client.Delivered || got.DeliveredAt == nil || !got.DeliveredAt.Equal(at) || got.AckedAt == nil {
+		t.Errorf("%+v", got)
 	}
 }

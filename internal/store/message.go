@@ -25,6 +25,9 @@ type storedMessage struct {
 	Message client.Message `json:"message"`
 	// Attempt is the number of the last attempt to send it.
 	Attempt int `json:"attempt,omitempty"`
+	// Refused tells that it failed by a receipt of the platform, which no ack
+	// takes back.
+	Refused bool `json:"refused,omitempty"`
 	// Seq is of the stream message that hands it on, 0 until then. Messages of
 	// one delivery have one time and are listed by it.
 	Seq     uint64    `json:"seq,omitempty"`

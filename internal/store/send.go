@@ -14,8 +14,9 @@ import (
 )
 
 // progress orders the statuses of an outgoing message; it only ever grows, so
-// that what is sent never fails. A failed one was given up, which may be wrong:
-// its ack, however late, shows that the platform has it.
+// that what is sent never fails, unless the platform says so. A failed one was
+// given up, which may be wrong: its ack, however late, shows that the platform
+// has it.
 var progress = map[client.Status]int{
 	client.Scheduled: -1, client.Queued: 0, client.Sending: 1, client.Failed: 2, client.Sent: 3, client.Delivered: 4, client.Read: 5,
 }
@@ -182,7 +183,13 @@ func (s *Store) updateMessage(ctx context.Context, call client.Call, in *client.
 	} else if err := checkPayload(payload); err != nil {
 		return nil, err
 	}
+	if err := checkReceiptTag(call.Caller, in); err != nil {
+		return nil, err
+	}
 	m, p, err := s.message(ctx, call.Caller, in.ID)
+	if err == nil && in.Receipt != "" && m.Message.Direction == client.Outgoing {
+		err = s.awaitReceipts(ctx, call.Caller, in)
+	}
 	if err == nil && !call.Caller.IsIntegration() {
 		p.user, err = s.user(ctx, call.Caller, m.Message.UserID)
 		if errors.Is(err, broker.ErrNoKey) { // deleted; the message stays
@@ -199,11 +206,11 @@ func (s *Store) updateMessage(ctx context.Context, call client.Call, in *client.
 }
 
 // ack records that the platform has a message. It reports whether that is new.
-func ack(m *client.Message, at time.Time) bool {
-	changed := setOnce(&m.AckedAt, at)
-	changed = setOnce(&m.SentAt, at) || changed
-	if progress[m.Status] < progress[client.Sent] {
-		m.Status, m.FailureReason, changed = client.Sent, "", true
+func ack(m *storedMessage, at time.Time) bool {
+	changed := setOnce(&m.Message.AckedAt, at)
+	changed = setOnce(&m.Message.SentAt, at) || changed
+	if progress[m.Message.Status] < progress[client.Sent] && !m.Refused {
+		m.Message.Status, m.Message.FailureReason, changed = client.Sent, "", true
 	}
 	return changed
 }

@@ -93,6 +93,7 @@ func Open(ctx context.Context, b *broker.Broker) (*Store, error) {
 		"listUsers":                 bind(s.listUsers),
 		"getOrCreateMessage":        bind(s.getOrCreateMessage),
 		"deleteMessage":             bind(s.deleteMessage),
+		"reportReceipt":             bind(s.reportReceipt),
 		"importMessages":            bind(s.importMessages),
 		"initializeIncomingMessage": bind(s.initializeIncomingMessage),
 		"patchState":                bind(s.patchState),

@@ -294,7 +294,7 @@ func (s *Store) editMessage(ctx context.Context, call client.Call, p parts, id s
 			m.Message.Payload, changed = payload, true
 		}
 		if call.Caller.IsIntegration() && m.Message.Direction == client.Outgoing {
-			changed = ack(&m.Message, now) || changed
+			changed = ack(m, now) || changed
 		}
 		if !changed {
 			return false, nil

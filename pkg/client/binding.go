@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"time"
 )
 
 type place int
@@ -166,6 +167,9 @@ func queryValue(f inputField, query url.Values) (any, error) {
 func describe(err error) string {
 	if mismatch, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return fmt.Sprintf("%s must not be a %s", mismatch.Field, mismatch.Value)
+	}
+	if date, ok := errors.AsType[*time.ParseError](err); ok {
+		return date.Value + " is no date of RFC 3339"
 	}
 	return strings.TrimPrefix(err.Error(), "json: ")
 }

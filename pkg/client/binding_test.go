@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -22,6 +23,10 @@ func fill(v reflect.Value) {
 	const awkward = `a/b?c=d&e#f %2F+"é` + "\n"
 	switch v.Kind() {
 	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() {
+			v.Set(reflect.ValueOf(time.Date(2026, 11, 20, 10, 0, 0, 123456789, time.UTC)))
+			return
+		}
 		for _, field := range v.Fields() {
 			fill(field)
 		}
@@ -190,6 +195,7 @@ func TestWhatCannotBeDecodedNamesTheField(t *testing.T) {
 		"cut off":       {operation: "createUser", body: `{"tags":{`, want: client.InvalidPayload, says: "request body"},
 		"number as tag": {operation: "createUser", body: `{"tags":{"a":1}}`, want: client.InvalidPayload, says: "tags"},
 		"string as int": {operation: "setState", body: `{"payload":{},"expiry":"1"}`, want: client.InvalidPayload, says: "expiry"},
+		"no date":       {operation: "reportReceipt", body: `{"at":"soon"}`, want: client.InvalidPayload, says: "soon is no date of RFC 3339"},
 		"fraction":      {operation: "setState", body: `{"payload":{},"expiry":1.5}`, want: client.InvalidPayload, says: "expiry"},
 	} {
 		t.Run(name, func(t *testing.T) {

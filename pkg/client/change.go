@@ -3,6 +3,7 @@ package client
 import (
 	"bytes"
 	"encoding/json"
+	"time"
 )
 
 // Schedule says when something is to happen: at DateTime, RFC 3339, or after
@@ -135,6 +136,16 @@ type (
 	GetOrCreateMessageOutput struct {
 		Message Message `json:"message"`
 		Meta    Created `json:"meta"`
+	}
+	// Receipt is what a platform tells of a message that it was sent. Tag and
+	// Value are the message's tag that names it; Status is Sent, Delivered, Read
+	// or Failed.
+	Receipt struct {
+		Tag    string    `json:"tag"`
+		Value  string    `json:"value"`
+		Status Status    `json:"status"`
+		At     time.Time `json:"at,omitzero"`      // by the platform's clock; now when left out
+		Reason string    `json:"reason,omitempty"` // of Failed, for the bot's owner; cut after 500 characters
 	}
 	// ImportMessagesInput are at most 100 messages of the past. Nobody is told
 	// of them.

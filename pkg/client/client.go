@@ -250,6 +250,18 @@ func (c *Client) DeleteMessage(ctx context.Context, id string) error {
 	return err
 }
 
+// ReportReceipt tells what became of a message that the platform took: its
+// status moves on, never back. Failed ends one that was only sent; what arrived
+// does not fail any more. Only an integration may report, on the messages of its
+// channels that declare a Receipt. A receipt that comes before its message is
+// acked waits for it, up to 7 days; one that comes more than 30 days after the
+// ack, or of a message that is not known, is dropped. The bot is told nothing; it
+// sees the message change.
+func (c *Client) ReportReceipt(ctx context.Context, receipt Receipt) error {
+	_, err := do(ctx, c, reportReceipt, receipt)
+	return err
+}
+
 // ImportMessages adds messages of the past; nobody is told of them.
 func (c *Client) ImportMessages(ctx context.Context, in ImportMessagesInput) (*ImportMessagesOutput, error) {
 	return do(ctx, c, importMessages, in)

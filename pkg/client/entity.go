@@ -45,8 +45,9 @@ const (
 )
 
 // Status is how far an outgoing message got. It never goes backwards. Failed
-// ends it, unless its integration acks it later: then the platform has it after
-// all. Incoming messages have none, unless they are scheduled.
+// ends it, unless its integration acks it later, or the platform says that it
+// arrived: then the platform has it after all. Incoming messages have none,
+// unless they are scheduled.
 type Status string
 
 // The statuses of an outgoing message, in order.
@@ -57,11 +58,12 @@ const (
 	Sent      Status = "sent"      // the platform took it
 	Delivered Status = "delivered" // the platform says that it arrived
 	Read      Status = "read"      // the platform says that it was read
-	Failed    Status = "failed"    // given up, see the dead letter
+	Failed    Status = "failed"    // given up, see the dead letter; or the platform took it and failed
 )
 
 // Message is one message of a conversation. Payload is JSON, kept digit by
-// digit. Status, FailureReason, AckedAt and Ambiguous are Towpath's additions.
+// digit. Status, FailureReason, the times from SentAt on, and Ambiguous are
+// Towpath's additions.
 type Message struct {
 	ID             string          `json:"id"`
 	CreatedAt      time.Time       `json:"createdAt"`
@@ -75,10 +77,15 @@ type Message struct {
 	Origin         string          `json:"origin,omitempty"`
 	Status         Status          `json:"status,omitempty"`
 	// FailureReason says why a scheduled message failed before anybody was asked
-	// to send it; empty otherwise, when a dead letter says it.
+	// to send it, or what the platform's receipt gives as the reason; empty
+	// otherwise, when a dead letter says it.
 	FailureReason string     `json:"failureReason,omitempty"`
 	SentAt        *time.Time `json:"sentAt,omitempty"`
 	AckedAt       *time.Time `json:"ackedAt,omitempty"`
+	// DeliveredAt and ReadAt are what the platform's receipts say. One that was
+	// read need not have a time of delivery.
+	DeliveredAt *time.Time `json:"deliveredAt,omitempty"`
+	ReadAt      *time.Time `json:"readAt,omitempty"`
 	// Ambiguous counts the sends whose outcome nobody knows, because the
 	// attempt died after it began; each may have reached the platform.
 	Ambiguous int `json:"ambiguous,omitempty"`

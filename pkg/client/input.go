@@ -96,11 +96,13 @@ type (
 	}
 	// UpdateMessageInput changes tags (an empty value removes one) and, when
 	// given, the payload. From the integration of an outgoing message it is
-	// the ack.
+	// the ack; Receipt then names the one of Tags that the platform's receipts
+	// will name the message by.
 	UpdateMessageInput struct {
 		ID      string          `json:"id" in:"path"`
 		Tags    Tags            `json:"tags"`
 		Payload json.RawMessage `json:"payload,omitempty"`
+		Receipt string          `json:"receipt,omitempty"`
 	}
 	// MessageOutput answers with a message.
 	MessageOutput struct {

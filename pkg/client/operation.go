@@ -65,6 +65,7 @@ var (
 	deleteUser                = define[IDInput, NoOutput]("deleteUser", "DELETE", "/v1/chat/users/{id}")
 	getOrCreateMessage        = define[GetOrCreateMessageInput, GetOrCreateMessageOutput]("getOrCreateMessage", "POST", "/v1/chat/messages/get-or-create")
 	deleteMessage             = define[IDInput, NoOutput]("deleteMessage", "DELETE", "/v1/chat/messages/{id}")
+	reportReceipt             = define[Receipt, NoOutput]("reportReceipt", "POST", "/v1/chat/receipts")
 	importMessages            = define[ImportMessagesInput, ImportMessagesOutput]("importMessages", "POST", "/v1/chat/messages/import-messages")
 	initializeIncomingMessage = define[InitializeIncomingMessageInput, InitializeIncomingMessageOutput]("initializeIncomingMessage", "POST", "/v1/chat/initialize-incoming-message")
 	patchState                = define[PatchStateInput, StateOutput]("patchState", "PATCH", "/v1/chat/states/{type}/{id}/{name}")
@@ -88,6 +89,7 @@ func Operations() []*Operation {
 		configureIntegration.Operation,
 		createMessage.Operation, getOrCreateMessage.Operation, importMessages.Operation, listMessages.Operation,
 		getMessage.Operation, updateMessage.Operation, deleteMessage.Operation, initializeIncomingMessage.Operation,
+		reportReceipt.Operation,
 		getState.Operation, setState.Operation, patchState.Operation, getOrSetState.Operation, setStateExpiry.Operation,
 		listTagValues.Operation, trackAnalytics.Operation,
 		createUser.Operation, getOrCreateUser.Operation, listUsers.Operation,

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/towpath/towpath/pkg/client"
 	"github.com/towpath/towpath/pkg/events"
 	"github.com/towpath/towpath/pkg/handlers"
 )
@@ -120,5 +121,39 @@ func TestRateSpreadsItsLimit(t *testing.T) {
 		if got := rate.Interval(); got != want {
 			t.Errorf("%+v: %s, want %s", rate, got, want)
 		}
+	}
+}
+
+func TestAckNamesTheTagThatReceiptsGoBy(t *testing.T) {
+	t.Parallel()
+	ack := func(receipt, text string) client.UpdateMessageInput {
+		i := acme()
+		room := i.Channels["room"]
+		room.MessageTags, room.Receipt = []string{"said"}, receipt
+		i.Channels = handlers.Channels[config]{"room": room}
+		installed, err := i.Configure(json.RawMessage(`{"token":"t"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		to := &backend{}
+		err = installed.Message(t.Context(), handlers.Base{Client: client.New(to, client.Caller{BotID: "demo", Alias: "acme"})}, handlers.Outgoing{
+			Conversation: client.Conversation{Channel: "room"},
+			Message:      client.Message{ID: "msg_1", Type: "text", Payload: json.RawMessage(`{"text":"` + text + `"}`)},
+		})
+		in, ok := to.last.(*client.UpdateMessageInput)
+		if err != nil || !ok {
+			t.Fatalf("%T, %v", to.last, err)
+		}
+		return *in
+	}
+	for want, got := range map[string]client.UpdateMessageInput{
+		"said": ack("said", "hi"), "": ack("", "hi"),
+	} {
+		if got.Receipt != want || got.Tags["said"] != "hi" {
+			t.Errorf("acked with %+v, want receipt %q", got, want)
+		}
+	}
+	if got := ack("said", ""); got.Receipt != "" {
+		t.Errorf("an ack without the tag names it: %+v", got)
 	}
 }

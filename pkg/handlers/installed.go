@@ -162,7 +162,7 @@ func (i *installed[C]) Message(ctx context.Context, base Base, m Outgoing) error
 		return Permanent(NewRuntimeError(fmt.Sprintf("channel %s of %s cannot deliver messages of type %q",
 			m.Conversation.Channel, i.Name, m.Message.Type), nil))
 	}
-	return message.run(ctx, i.props(base), m)
+	return message.run(ctx, i.props(base), m, channel.Receipt)
 }
 
 func (i *installed[C]) Action(ctx context.Context, base Base, name string, input json.RawMessage) (ActionResult, error) {

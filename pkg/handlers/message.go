@@ -21,7 +21,8 @@ type Channel[C any] struct {
 	ConversationTags []string
 	MessageTags      []string
 	// Receipt is the one of MessageTags by which the platform's receipts name a
-	// message; see client.Client.ReportReceipt. Empty if it sends none.
+	// message; see ReportReceipt of
+	// client.Client. Empty if it sends none.
 	Receipt  string
 	Messages Messages[C]
 	Updated  Updates[C]
@@ -36,7 +37,7 @@ type Messages[C any] map[string]Message[C]
 type Message[C any] struct {
 	schema json.RawMessage
 	fault  error
-	run    func(ctx context.Context, p Props[C], m Outgoing) error
+	run    func(ctx context.Context, p Props[C], m Outgoing, receipt string) error
 }
 
 // Outgoing is a message on its way to a platform.
@@ -56,13 +57,14 @@ func NewMessage[C, M any](fn func(context.Context, MessageProps[C, M]) error) Me
 	if message.fault == nil {
 		valid, message.fault = resolve(message.schema)
 	}
-	message.run = func(ctx context.Context, p Props[C], m Outgoing) error {
+	message.run = func(ctx context.Context, p Props[C], m Outgoing, receipt string) error {
 		var payload M
 		if err := decodeValid(m.Message.Payload, valid, &payload); err != nil {
 			return Permanent(NewRuntimeError(fmt.Sprintf("the payload is no %s message: %v", m.Message.Type, err), nil))
 		}
 		return fn(ctx, MessageProps[C, M]{
 			Props: p, Payload: payload, Conversation: m.Conversation, Message: m.Message, User: m.User,
+			receipt: receipt,
 		})
 	}
 	return message

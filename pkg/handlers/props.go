@@ -75,13 +75,22 @@ type MessageProps[C, M any] struct {
 	Conversation client.Conversation
 	Message      client.Message
 	User         client.User
+
+	receipt string // Channel.Receipt
 }
 
 // Ack says that the platform took the message, with tags such as the id that
 // the platform gave it. A message that was acked is never sent again. A
 // handler that returns without it leaves the message sent, but not acked.
+//
+// From then on the platform's receipts find the message by the tag that the
+// channel declares as its Receipt.
 func (p MessageProps[C, M]) Ack(ctx context.Context, tags client.Tags) error {
-	_, err := p.Client.UpdateMessage(ctx, client.UpdateMessageInput{ID: p.Message.ID, Tags: tags})
+	in := client.UpdateMessageInput{ID: p.Message.ID, Tags: tags}
+	if tags[p.receipt] != "" {
+		in.Receipt = p.receipt
+	}
+	_, err := p.Client.UpdateMessage(ctx, in)
 	return err
 }
 
