@@ -26,6 +26,7 @@ const (
 	Leases        BucketName = "leases"
 	Seen          BucketName = "seen"
 	Usage         BucketName = "usage"
+	Pace          BucketName = "pace"
 )
 
 // SeenFor is how long the id of a handled delivery is remembered. The longest
@@ -142,7 +143,7 @@ func (t Topology) buckets() []jetstream.KeyValueConfig {
 	lifetimes := map[BucketName]time.Duration{Seen: SeenFor, EventRecords: 30 * 24 * time.Hour}
 	var all []jetstream.KeyValueConfig
 	for _, name := range []BucketName{
-		Bots, Installations, Users, Conversations, Messages, EventRecords, States, Cursors, Leases, Seen, Usage,
+		Bots, Installations, Users, Conversations, Messages, EventRecords, States, Cursors, Leases, Seen, Usage, Pace,
 	} {
 		config := jetstream.KeyValueConfig{
 			Bucket: string(name), History: 1, TTL: lifetimes[name], Storage: jetstream.FileStorage, Replicas: t.Replicas,
@@ -156,10 +157,10 @@ func (t Topology) buckets() []jetstream.KeyValueConfig {
 }
 
 // expiring are the buckets whose keys expire one by one, and whose watchers
-// are told: leases, states, what is noted of attempts, and marks of what was
-// deleted.
+// are told: leases, states, what is noted of attempts, what has been asked of
+// platforms, and marks of what was deleted.
 var expiring = map[BucketName]bool{
-	Leases: true, States: true, Cursors: true, Users: true, Conversations: true, Messages: true,
+	Leases: true, States: true, Cursors: true, Pace: true, Users: true, Conversations: true, Messages: true,
 }
 
 func consumerName(partition int) string { return fmt.Sprintf("p%03d", partition) }
