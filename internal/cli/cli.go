@@ -18,6 +18,7 @@ type commands struct {
 	Dev           devCommand           `cmd:"" help:"Run everything in one process: NATS, ingest, worker, API, and a demo."`
 	Trigger       triggerCommand       `cmd:"" help:"Send a signed sample webhook and watch what becomes of it."`
 	Installations installationsCommand `cmd:"" help:"List the installations, their webhook URLs and their status."`
+	DeadLetters   deadLettersCommand   `cmd:"" help:"List, show, send again or remove what was given up."`
 	Logs          logsCommand          `cmd:"" help:"Show what integrations wrote for the bot's owner."`
 	Usage         usageCommand         `cmd:"" help:"Show what each installation's actions cost, by month."`
 	Definition    definitionCommand    `cmd:"" help:"Print an integration's definition as JSON."`
@@ -34,6 +35,8 @@ type commands struct {
 // program is what commands are given to run with.
 type program struct {
 	registry       *handlers.Registry
+	stdin          io.Reader
+	terminal       bool // that stdin is one
 	stdout, stderr io.Writer
 }
 
@@ -59,7 +62,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer, integrati
 	status := -1 // until the parser has said all there is to say
 	parser, err := newParser(
 		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(&program{registry: registry, stdout: stdout, stderr: stderr}),
+		kong.Bind(&program{registry: registry, stdin: os.Stdin, terminal: isTerminal(os.Stdin), stdout: stdout, stderr: stderr}),
 		kong.Writers(stdout, stderr), kong.Exit(func(code int) { status = max(status, code) }),
 	)
 	if err != nil {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/towpath/towpath/internal/broker"
@@ -80,4 +83,90 @@ func readDevFile(path string) (devFile, error) {
 		return dev, fmt.Errorf("%s: %w", path, err)
 	}
 	return dev, nil
+}
+
+// moment is a time on the command line.
+type moment struct{ time.Time }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (m *moment) UnmarshalText(text []byte) (err error) {
+	m.Time, err = parseMoment(string(text), time.Now())
+	return err
+}
+
+// parseMoment reads a time, or how long ago it is.
+func parseMoment(text string, now time.Time) (time.Time, error) {
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
+			return now.AddDate(0, 0, -int(n)), nil
+		}
+	}
+	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
+		return now.Add(-ago), nil
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%q is no time: say how long ago it is, as in 90m or 7d, or when, as in 2026-01-31T12:00:00Z", text)
+	}
+	return at, nil
+}
+
+// local is a time for somebody on this machine.
+func local(at time.Time) string {
+	return at.Local().Format(time.DateTime) //nolint:gosmopolitan // read by somebody on this machine
+}
+
+// confirm asks somebody at a terminal whether to do something.
+func (p *program) confirm(ctx context.Context, what string) error {
+	nobody := fmt.Errorf("%s? Nobody is here to say so: add --yes", what)
+	if !p.terminal {
+		return nobody
+	}
+	fmt.Fprintf(p.stderr, "%s? [y/N] ", what)
+	answers := make(chan string, 1)
+	go func() {
+		answer, _ := bufio.NewReader(p.stdin).ReadString('\n')
+		answers <- strings.ToLower(strings.TrimSpace(answer))
+	}()
+	select {
+	case <-ctx.Done():
+		return errors.New("nothing was done")
+	case answer := <-answers:
+		switch answer {
+		case "y", "yes":
+			return nil
+		case "":
+			return nobody
+		default:
+			return errors.New("nothing was done")
+		}
+	}
+}
+
+// isTerminal tells whether somebody can be asked through a file. It takes
+// other devices for a terminal, on which nobody answers.
+func isTerminal(file *os.File) bool {
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// each does something to one thing after the other, and tells from time to
+// time how far it is. What was begun with a thing is not interrupted.
+func (p *program) each(ctx context.Context, total int, do func(ctx context.Context, i int) error) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for i := range total {
+		select {
+		case <-tick.C:
+			fmt.Fprintf(p.stderr, "%d/%d\n", i, total)
+		default:
+		}
+		if ctx.Err() != nil {
+			return errors.New("interrupted")
+		}
+		if err := do(context.WithoutCancel(ctx), i); err != nil {
+			return err
+		}
+	}
+	return nil
 }
