@@ -1,0 +1,116 @@
+package handlerstest
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/towpath/towpath/pkg/handlers"
+)
+
+// diary keeps what handlers log, and watches that no secret is in it.
+type diary struct {
+	all, owner *logrus.Logger
+	secrets    []string
+
+	mu     sync.Mutex
+	text   bytes.Buffer // every line since the last look
+	toldTo []string     // the bot's owner
+}
+
+func newDiary() *diary {
+	d := &diary{all: logrus.New(), owner: logrus.New()}
+	for _, logger := range []*logrus.Logger{d.all, d.owner} {
+		logger.SetLevel(logrus.DebugLevel)
+		logger.SetFormatter(&logrus.JSONFormatter{DisableHTMLEscape: true})
+		logger.SetOutput(d)
+	}
+	d.owner.AddHook(ownerHook{d})
+	return d
+}
+
+// Write implements io.Writer.
+func (d *diary) Write(p []byte) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.text.Write(p)
+}
+
+type ownerHook struct{ *diary }
+
+// Levels implements logrus.Hook.
+func (ownerHook) Levels() []logrus.Level { return logrus.AllLevels }
+
+// Fire implements logrus.Hook.
+func (h ownerHook) Fire(e *logrus.Entry) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.toldTo = append(h.toldTo, e.Message)
+	return nil
+}
+
+// since returns what the bot's owner was told from a number on.
+func (d *diary) since(n int) []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.toldTo[min(n, len(d.toldTo)):])
+}
+
+// watch fails the test when a secret is in the log or in an outcome.
+func (d *diary) watch(tb testing.TB, told ...string) {
+	tb.Helper()
+	d.mu.Lock()
+	log := d.text.String()
+	d.text.Reset()
+	d.mu.Unlock()
+	for _, secret := range d.secrets {
+		if strings.Contains(log, secret) {
+			tb.Errorf("the log tells a secret of the configuration: %s", strings.ReplaceAll(log, secret, "<HERE>"))
+		}
+		for _, text := range told {
+			if strings.Contains(text, secret) {
+				tb.Errorf("an error tells a secret of the configuration: %s", strings.ReplaceAll(text, secret, "<HERE>"))
+			}
+		}
+	}
+}
+
+// minSecret is the least length of a secret that is looked for: shorter ones
+// occur in other words.
+const minSecret = 6
+
+// secretsIn finds the values of a configuration that its schema keeps to
+// itself.
+func secretsIn(definition handlers.Definition, configuration json.RawMessage) []string {
+	var described struct {
+		Properties map[string]json.RawMessage `json:"properties"`
+	}
+	given := map[string]json.RawMessage{}
+	if json.Unmarshal(definition.Configuration, &described) != nil || json.Unmarshal(configuration, &given) != nil {
+		return nil
+	}
+	var found []string
+	for name, schema := range described.Properties {
+		var one string
+		var several []string
+		if !bytes.Contains(schema, []byte(`"writeOnly":true`)) {
+			continue
+		}
+		if json.Unmarshal(given[name], &one) == nil {
+			several = []string{one}
+		} else {
+			_ = json.Unmarshal(given[name], &several) // neither: it is not given
+		}
+		for _, secret := range several {
+			if len(secret) >= minSecret {
+				found = append(found, secret)
+			}
+		}
+	}
+	return found
+}
