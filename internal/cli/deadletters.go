@@ -217,7 +217,7 @@ func (l letterShown) print(out io.Writer) error {
 	fmt.Fprintln(&text, l.ID)
 	field := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(&text, "  %-13s %s\n", name, oneLine(value))
+			fmt.Fprintf(&text, "  %-14s  %s\n", name, oneLine(value))
 		}
 	}
 	field("delivery", l.Delivery)

@@ -136,6 +136,7 @@ func (p *program) confirm(ctx context.Context, what string) error {
 		case "y", "yes":
 			return nil
 		case "":
+			fmt.Fprintln(p.stderr)
 			return nobody
 		default:
 			return errors.New("nothing was done")
