@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -34,6 +35,8 @@ type Config struct {
 	Timeout time.Duration
 	// InProcess connects without a network, to an embedded server.
 	InProcess nats.InProcessConnProvider
+	// Clock is this process's clock; time.Now when nil.
+	Clock func() time.Time
 }
 
 // Broker is a connection to NATS. It reconnects for ever.
@@ -43,14 +46,22 @@ type Broker struct {
 	logger  *logrus.Logger
 	timeout time.Duration
 
+	clock func() time.Time
+	skew  atomic.Int64 // of NATS's clock against this one, in nanoseconds
+
 	mu      sync.Mutex
 	handles map[Stream]jetstream.Stream
+	buckets map[BucketName]*Bucket
 }
 
 // Connect returns a Broker at once, whether or not NATS can be reached yet;
 // [Broker.Ready] tells. It fails only on a configuration that cannot work.
 func Connect(config Config) (*Broker, error) {
-	b := &Broker{logger: config.Logger, timeout: config.Timeout, handles: map[Stream]jetstream.Stream{}}
+	b := &Broker{logger: config.Logger, timeout: config.Timeout, handles: map[Stream]jetstream.Stream{}, buckets: map[BucketName]*Bucket{}}
+	b.clock = config.Clock
+	if b.clock == nil {
+		b.clock = time.Now
+	}
 	if b.timeout == 0 {
 		b.timeout = 2 * time.Second
 	}
@@ -99,6 +110,10 @@ func Connect(config Config) (*Broker, error) {
 	b.conn, b.js = conn, js
 	return b, nil
 }
+
+// Now is the time by NATS's clock, as well as that is known. What several
+// processes compare times of must not depend on whose clock is wrong.
+func (b *Broker) Now() time.Time { return b.clock().Add(time.Duration(b.skew.Load())) }
 
 // Close flushes what was sent and closes the connection.
 func (b *Broker) Close() {

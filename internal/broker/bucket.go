@@ -38,6 +38,12 @@ type Bucket struct {
 
 // Bucket opens a bucket; [ErrNotProvisioned] when there is none.
 func (b *Broker) Bucket(ctx context.Context, name BucketName) (*Bucket, error) {
+	b.mu.Lock()
+	open, ok := b.buckets[name]
+	b.mu.Unlock()
+	if ok {
+		return open, nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, b.timeout)
 	defer cancel()
 	kv, err := b.js.KeyValue(ctx, string(name))
@@ -47,7 +53,10 @@ func (b *Broker) Bucket(ctx context.Context, name BucketName) (*Bucket, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", name, mapError(err))
 	}
-	return &Bucket{broker: b, name: name, kv: kv}, nil
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.buckets[name] = &Bucket{broker: b, name: name, kv: kv}
+	return b.buckets[name], nil
 }
 
 func (k *Bucket) fail(what, key string, err error) error {

@@ -19,6 +19,9 @@ type Doorbell struct {
 	message jetstream.Msg
 }
 
+// Place is what the doorbell rings for.
+func (d Doorbell) Place() Place { return d.Lane.Place(d.Seq) }
+
 // HoldFor is how often a doorbell that is held must be held again, so that
 // nobody rings it a second time.
 const HoldFor = 10 * time.Second

@@ -19,7 +19,8 @@ const (
 )
 
 // TrimHistory makes room in streams that are nearly full, by what is handled:
-// of a queue what lies below every ack floor, of the events what every
+// of a queue what lies below every ack floor and everything that is parked, of
+// the events what every
 // subscription of their bot has read. What still has to be handled stays, and
 // when nothing else is left, the stream refuses what is new. It returns how
 // many messages went.
@@ -28,6 +29,15 @@ func (b *Broker) TrimHistory(ctx context.Context) (uint64, error) {
 	for _, queue := range Queues {
 		n, err := b.trim(ctx, queue, func(stream jetstream.Stream) (map[string]uint64, error) {
 			floor, err := ackFloor(ctx, stream)
+			if err != nil {
+				return nil, err
+			}
+			// Read after the acks: what is parked is written down before its
+			// doorbells are silenced.
+			parked, waits, err := b.parkedFloor(ctx, queue)
+			if waits {
+				floor = min(floor, parked)
+			}
 			return map[string]uint64{">": floor}, err
 		})
 		gone += n

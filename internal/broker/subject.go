@@ -68,6 +68,11 @@ func keyToken(key, delivery string) string {
 		sum := sha256.Sum256([]byte(delivery))
 		return "_" + strconv.Itoa(int(sum[0])%keylessSpread)
 	}
+	return KeyToken(key)
+}
+
+// KeyToken is what stands for an ordering key in subjects.
+func KeyToken(key string) string {
 	sum := sha256.Sum256([]byte(key))
 	return lower.EncodeToString(sum[:16])
 }

@@ -198,9 +198,11 @@ func (b *Broker) partitions(ctx context.Context, queue Stream) (int, error) {
 func (b *Broker) stream(ctx context.Context, name Stream) (jetstream.Stream, error) {
 	ctx, cancel := context.WithTimeout(ctx, b.timeout)
 	defer cancel()
+	asked := b.clock()
 	stream, err := b.js.Stream(ctx, string(name))
 	if err != nil {
 		return nil, mapError(err)
 	}
+	b.compareClocks(asked, stream.CachedInfo().TimeStamp, b.clock())
 	return stream, nil
 }

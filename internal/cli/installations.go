@@ -168,8 +168,8 @@ func (c *pingCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	var ended store.Handled
-	if err := s.store.WatchHandled(ctx, delivery, func(h store.Handled) { ended = h }); err != nil {
+	var ended store.Delivery
+	if err := s.store.WatchEnd(ctx, delivery, func(h store.Delivery) { ended = h }); err != nil {
 		return fmt.Errorf("%s of bot %s does not answer within %s: its worker's log says why", c.Alias, c.Bot, c.Wait)
 	}
 	if ended.Outcome != store.Finished {

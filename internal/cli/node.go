@@ -70,6 +70,9 @@ func newNode(ctx context.Context, p *program, config nodeConfig) (context.Contex
 	}
 	n := &node{name: fmt.Sprintf("%s-%s-%d", config.role, host, os.Getpid()), registry: p.registry, logger: logger, metrics: ops.NewRegistry(config.role)}
 	config.broker.Name, config.broker.Logger = n.name, logger
+	if config.broker.Clock, err = offClock(); err != nil {
+		return nil, nil, err
+	}
 	if n.broker, err = broker.Connect(config.broker); err != nil {
 		return nil, nil, err
 	}
@@ -180,4 +183,18 @@ func url(listener net.Listener) string {
 		address = net.JoinHostPort("127.0.0.1", port)
 	}
 	return "http://" + strings.TrimSuffix(address, "/")
+}
+
+// offClock is a clock that is off by TOWPATH_CLOCK_OFFSET, "1h", for tests of
+// what a wrong one does; nil without it.
+func offClock() (func() time.Time, error) {
+	off := os.Getenv("TOWPATH_CLOCK_OFFSET")
+	if off == "" {
+		return nil, nil //nolint:nilnil // no clock of its own
+	}
+	by, err := time.ParseDuration(off)
+	if err != nil {
+		return nil, fmt.Errorf("TOWPATH_CLOCK_OFFSET: %w", err)
+	}
+	return func() time.Time { return time.Now().Add(by) }, nil
 }

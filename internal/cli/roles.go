@@ -11,6 +11,7 @@ import (
 	"github.com/towpath/towpath/internal/dispatch"
 	"github.com/towpath/towpath/internal/ingest"
 	"github.com/towpath/towpath/internal/worker"
+	"github.com/towpath/towpath/pkg/handlers"
 )
 
 // ingestFlags are the flags of the ingest role.
@@ -22,7 +23,7 @@ type ingestFlags struct {
 func (n *node) runIngest(ctx context.Context, listener net.Listener, flags ingestFlags) {
 	n.serve(ctx, listener, ingest.New(ingest.Config{
 		Broker: n.broker, Directory: n.directory, Installations: n.installations(), Logger: n.logger,
-		Metrics: n.metrics, Secrets: os.LookupEnv, MaxBody: flags.MaxBody, Deadline: flags.Deadline,
+		Metrics: n.metrics, Secrets: os.LookupEnv, MaxBody: flags.MaxBody, Deadline: flags.Deadline, Now: n.broker.Now,
 	}))
 }
 
@@ -49,7 +50,7 @@ func (n *node) runWorker(ctx context.Context, flags workerFlags) {
 				Secrets: os.LookupEnv, OwnerLog: worker.OwnerLog(n.broker, n.logger),
 			},
 			Concurrency: flags.Concurrency, Grace: flags.Grace, Lease: broker.Lease{TTL: flags.Lease},
-			Retry: worker.Policy{MaxAttempts: flags.MaxAttempts, MaxAge: flags.MaxAge},
+			Retry: handlers.RetryPolicy{MaxAttempts: flags.MaxAttempts, MaxAge: flags.MaxAge},
 		})
 		if err != nil {
 			return err

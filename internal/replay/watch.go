@@ -97,7 +97,7 @@ func (w *Watch) Run(ctx context.Context, visit func(Happening) (enough bool)) er
 	follow(w.webhooks.stream, w.webhooks.subject, w.webhook)
 	follow(w.events.stream, w.events.subject, w.event)
 	follow(broker.Commands, "commands.*."+broker.Token(w.Webhook)+".*", w.command)
-	w.tasks.Go(func() { w.faults <- w.Store.WatchHandled(ctx, w.Delivery, func(h store.Handled) { w.handled(ctx, h) }) })
+	w.tasks.Go(func() { w.faults <- w.Store.WatchEnd(ctx, w.Delivery, func(h store.Delivery) { w.handled(ctx, h) }) })
 	defer w.tasks.Wait()
 	defer stop()
 	for {
@@ -160,7 +160,7 @@ func (w *Watch) webhook(ctx context.Context, m broker.Message) error {
 	return nil
 }
 
-func (w *Watch) handled(ctx context.Context, h store.Handled) {
+func (w *Watch) handled(ctx context.Context, h store.Delivery) {
 	w.told(ctx, &w.webhooks)
 	w.told(ctx, &w.events)
 	step := Handled

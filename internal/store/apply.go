@@ -287,7 +287,7 @@ func (spec InstallationSpec) over(before Installation, webhookURL string, at tim
 	}
 	after.ConfigurationRevision = revision(after)
 	if after.ConfigurationRevision != before.ConfigurationRevision || before.Leaving() {
-		after.Status, after.StatusReason, after.RequestedAt = RegistrationPending, "", at
+		after.Status, after.StatusReason, after.RequestedAt, after.Paused = RegistrationPending, "", at, nil
 	}
 	if after.ConfigurationRevision != before.ConfigurationRevision || after.Status != before.Status ||
 		after.Disabled != before.Disabled || after.BotID != before.BotID || after.Alias != before.Alias {

@@ -27,6 +27,7 @@ type Directory struct {
 	logger *logrus.Logger
 
 	mu            sync.RWMutex
+	changed       map[*func()]bool
 	bots          map[string]Bot             // by key; nil before the first are known
 	installations map[string]Installation    // by key, leaving ones too
 	byWebhook     map[string]Installation    // those that take work
@@ -130,8 +131,34 @@ func (d *Directory) setInstallations(installations map[string]Installation) {
 		}
 	}
 	d.mu.Lock()
+	defer d.tell()
 	defer d.mu.Unlock()
 	d.installations, d.byWebhook, d.byAlias, d.byIdentifier = maps.Clone(installations), byWebhook, byAlias, byIdentifier
+}
+
+// OnChange has do called after installations have changed, until stop is. Do
+// may ask the Directory.
+func (d *Directory) OnChange(do func()) (stop func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.changed == nil {
+		d.changed = map[*func()]bool{}
+	}
+	d.changed[&do] = true
+	return func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		delete(d.changed, &do)
+	}
+}
+
+func (d *Directory) tell() {
+	d.mu.RLock()
+	told := slices.Collect(maps.Keys(d.changed))
+	d.mu.RUnlock()
+	for _, do := range told {
+		(*do)()
+	}
 }
 
 // Ready tells whether the Directory has learned all there is, once.

@@ -41,6 +41,7 @@ type Installation struct {
 	ConfigurationType string          `json:"configurationType,omitempty"`
 	Configuration     json.RawMessage `json:"configuration"`
 	Disabled          bool            `json:"disabled,omitempty"`
+	Paused            *Paused         `json:"paused,omitempty"`
 	// FromFile tells that a configuration file named it, so that it goes when
 	// the file no longer does.
 	FromFile bool `json:"fromFile,omitempty"`
@@ -63,6 +64,13 @@ type Installation struct {
 	// RegisterNext when that is next.
 	RegisterEvery string    `json:"registerEvery,omitempty"`
 	RegisterNext  time.Time `json:"registerNext,omitzero"`
+}
+
+// Paused tells why and since when an installation is stopped whose credentials
+// its platform refuses.
+type Paused struct {
+	Reason string    `json:"reason"` // for the bot's owner
+	At     time.Time `json:"at"`
 }
 
 // Leaving tells an installation that is no longer wanted, and kept only until

@@ -76,14 +76,37 @@ func (a *applying) supersede(ctx context.Context, by Installation) error {
 	return nil
 }
 
-// SetDisabled stops an installation, or lets it go on: a disabled one takes no
-// webhooks, and what is waiting for it waits.
+// SetDisabled stops an installation, or lets it go on, also one that is paused:
+// a disabled one takes no webhooks, and what is waiting for it waits.
 func (s *Store) SetDisabled(ctx context.Context, bot, alias string, disabled bool) (Installation, error) {
 	return s.alter(ctx, bot, alias, func(i *Installation) bool {
-		changed := i.Disabled != disabled
+		changed := i.Disabled != disabled || !disabled && i.Paused != nil
 		i.Disabled = disabled
+		if !disabled {
+			i.Paused = nil
+		}
 		return changed
 	})
+}
+
+// Pause stops an installation whose credentials its platform refuses, until
+// its configuration is another one or somebody enables it. Its webhooks are
+// still taken. A refusal of credentials that were replaced meanwhile says
+// nothing. It reports whether the installation was not paused before.
+func (s *Store) Pause(ctx context.Context, webhookID, revision, reason string) (bool, error) {
+	paused := false
+	_, err := change(ctx, s.installations, webhookKey(webhookID), func(i *Installation) (bool, error) {
+		paused = i.ConfigurationRevision == revision && i.Paused == nil
+		if paused {
+			at := s.now().UTC()
+			i.Paused, i.UpdatedAt = &Paused{Reason: reason, At: at}, at
+		}
+		return paused, nil
+	})
+	if err != nil && !errors.Is(err, broker.ErrNoKey) {
+		return false, fmt.Errorf("pause installation %s: %w", webhookID, err)
+	}
+	return paused, nil
 }
 
 // Remove takes an installation out of its bot: its webhooks stop at once, and
@@ -151,7 +174,7 @@ func (i Installation) Spec() InstallationSpec {
 }
 
 // Ping asks an installation's integration whether it can do its job, and
-// returns the delivery whose end tells; see [Store.WatchHandled].
+// returns the delivery whose end tells; see [Store.WatchEnd].
 func (s *Store) Ping(ctx context.Context, bot, alias string) (delivery string, err error) {
 	found, err := s.active(ctx, bot, alias)
 	if err != nil {

@@ -23,8 +23,6 @@ const deliveryExtension = "delivery"
 type storedMessage struct {
 	Alias   string         `json:"alias"`
 	Message client.Message `json:"message"`
-	// Attempt is the number of the last attempt to send it.
-	Attempt int `json:"attempt,omitempty"`
 	// Refused tells that it failed by a receipt of the platform, which no ack
 	// takes back.
 	Refused bool `json:"refused,omitempty"`

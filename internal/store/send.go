@@ -30,10 +30,8 @@ var progress = map[client.Status]int{
 // have reached the platform. Any other status, or a message that is acked,
 // means that it was dealt with and must not be sent.
 //
-// Attempt is the attempt's number. An attempt that begins a second time died
-// the first time, so nobody knows what it sent; one that failed is followed by
-// the next number.
-func (s *Store) BeginSend(ctx context.Context, sender client.Caller, message client.Message, attempt int) (client.Message, error) {
+// Again sends one that was given up, because an operator asked for that.
+func (s *Store) BeginSend(ctx context.Context, sender client.Caller, message client.Message, again bool) (client.Message, error) {
 	key := broker.Key(sender.BotID, message.ID)
 	begin := func(m *storedMessage) (bool, error) {
 		if m.Message.AckedAt != nil || m.Message.Direction != client.Outgoing || m.Deleted != nil {
@@ -41,15 +39,14 @@ func (s *Store) BeginSend(ctx context.Context, sender client.Caller, message cli
 		}
 		switch m.Message.Status {
 		case client.Queued, client.Scheduled:
-			m.Message.Status = client.Sending
-		case client.Sending:
-			if m.Attempt >= attempt {
-				m.Message.Ambiguous++
+		case client.Failed:
+			if !again {
+				return false, nil
 			}
 		default:
 			return false, nil
 		}
-		m.Attempt, m.Message.UpdatedAt = attempt, s.now().UTC()
+		m.Message.Status, m.Message.FailureReason, m.Message.UpdatedAt = client.Sending, "", s.now().UTC()
 		return true, nil
 	}
 	for {
@@ -100,19 +97,21 @@ func (s *Store) restoreSent(ctx context.Context, sender client.Caller, message c
 }
 
 // MarkAmbiguous records that an attempt ended without anybody knowing whether
-// the platform took the message.
-func (s *Store) MarkAmbiguous(ctx context.Context, bot, messageID string) error {
+// the platform took the message. It reports whether that may be so: not of one
+// that was not being sent, or whose ack is known.
+func (s *Store) MarkAmbiguous(ctx context.Context, bot, messageID string) (bool, error) {
+	ambiguous := false
 	_, err := change(ctx, s.messages, broker.Key(bot, messageID), func(m *storedMessage) (bool, error) {
-		if m.Message.Status != client.Sending {
-			return false, nil
+		ambiguous = m.Message.Status == client.Sending
+		if ambiguous {
+			m.Message.Ambiguous++
 		}
-		m.Message.Ambiguous++
-		return true, nil
+		return ambiguous, nil
 	})
 	if err != nil && !errors.Is(err, broker.ErrNoKey) { // deleted: nobody asks
-		return fmt.Errorf("mark %s as ambiguous: %w", messageID, err)
+		return false, fmt.Errorf("mark %s as ambiguous: %w", messageID, err)
 	}
-	return nil
+	return ambiguous, nil
 }
 
 // FinishSend records how a send ended: Sent or Failed. It never takes a

@@ -3,8 +3,6 @@ package store_test
 import (
 	"encoding/json"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -40,26 +38,41 @@ func status(t *testing.T, s *store.Store, id string) client.Status {
 	return must[*client.MessageOutput](t)(as(s, bot).GetMessage(t.Context(), id)).Message.Status
 }
 
-func TestASendThatDiedIsAmbiguous(t *testing.T) {
+func TestASendThatMayHaveReachedThePlatformIsAmbiguous(t *testing.T) {
 	t.Parallel()
 	_, b, s := installed(t)
 	m := queued(t, b, s)
+	if must[bool](t)(s.MarkAmbiguous(t.Context(), demo, m.ID)) {
+		t.Error("what was never begun is ambiguous")
+	}
 	for i, want := range []int{0, 1, 2} {
-		begun := must[client.Message](t)(s.BeginSend(t.Context(), slack, m, 1))
+		begun := must[client.Message](t)(s.BeginSend(t.Context(), slack, m, false))
 		if begun.Status != client.Sending || begun.Ambiguous != want || begun.Tags["thread"] != "T1" {
 			t.Errorf("begin %d: %+v, want sending with %d ambiguous", i, begun, want)
 		}
+		if !must[bool](t)(s.MarkAmbiguous(t.Context(), demo, m.ID)) {
+			t.Error("what is being sent is not ambiguous")
+		}
+	}
+	must[*client.MessageOutput](t)(as(s, slack).UpdateMessage(t.Context(), client.UpdateMessageInput{ID: m.ID}))
+	if must[bool](t)(s.MarkAmbiguous(t.Context(), demo, m.ID)) {
+		t.Error("what is acked is ambiguous")
 	}
 }
 
-func TestASendThatFailedIsNotAmbiguous(t *testing.T) {
+func TestOnlyAnOperatorSendsAgainWhatWasGivenUp(t *testing.T) {
 	t.Parallel()
 	_, b, s := installed(t)
 	m := queued(t, b, s)
-	for _, attempt := range []int{1, 2, 3} {
-		if begun := must[client.Message](t)(s.BeginSend(t.Context(), slack, m, attempt)); begun.Ambiguous != 0 {
-			t.Errorf("attempt %d: %d ambiguous", attempt, begun.Ambiguous)
-		}
+	must[client.Message](t)(s.BeginSend(t.Context(), slack, m, false))
+	if err := s.FinishSend(t.Context(), demo, m.ID, client.Failed); err != nil {
+		t.Fatal(err)
+	}
+	if begun := must[client.Message](t)(s.BeginSend(t.Context(), slack, m, false)); begun.Status != client.Failed {
+		t.Errorf("begun by itself: %+v", begun)
+	}
+	if begun := must[client.Message](t)(s.BeginSend(t.Context(), slack, m, true)); begun.Status != client.Sending {
+		t.Errorf("begun for an operator: %+v", begun)
 	}
 }
 
@@ -92,12 +105,12 @@ func TestWhatIsDealtWithIsNotSentAgain(t *testing.T) {
 		}, client.Sent},
 	} {
 		m := queued(t, b, s)
-		must[client.Message](t)(s.BeginSend(t.Context(), slack, m, 1))
+		must[client.Message](t)(s.BeginSend(t.Context(), slack, m, false))
 		if err := end.do(m.ID); err != nil {
 			t.Fatal(err)
 		}
 		before := must[*client.MessageOutput](t)(as(s, slack).GetMessage(t.Context(), m.ID)).Message
-		begun := must[client.Message](t)(s.BeginSend(t.Context(), slack, m, 2))
+		begun := must[client.Message](t)(s.BeginSend(t.Context(), slack, m, false))
 		if diff := cmp.Diff(before, begun); diff != "" || begun.Status != end.want {
 			t.Errorf("%s: status %s, want %s; changed by another begin (-before +after):\n%s", name, begun.Status, end.want, diff)
 		}
@@ -159,7 +172,7 @@ func TestBeginSendMakesAMissingRecord(t *testing.T) {
 	forget(t, b, broker.Messages, broker.Key(demo, m.ID), broker.Key(demo, m.ConversationID, m.ID))
 	m = must[store.MessageData](t)(decoded[store.MessageData](all[1])).Message
 	forget(t, b, broker.Messages, broker.Key(demo, m.ID), broker.Key(demo, m.ConversationID, m.ID))
-	if begun := must[client.Message](t)(s.BeginSend(t.Context(), slack, m, 1)); begun.Status != client.Sending {
+	if begun := must[client.Message](t)(s.BeginSend(t.Context(), slack, m, false)); begun.Status != client.Sending {
 		t.Errorf("begun %+v", begun)
 	}
 	listed := must[*client.ListMessagesOutput](t)(as(s, bot).ListMessages(t.Context(), client.ListMessagesInput{ConversationID: m.ConversationID}))
@@ -168,30 +181,6 @@ func TestBeginSendMakesAMissingRecord(t *testing.T) {
 	}
 	if diff := cmp.Diff(client.Tags{"slack:thread": "T1", "other:id": "1", "own": "x"}, listed.Messages[0].Tags); diff != "" {
 		t.Errorf("tags (-want +got):\n%s", diff)
-	}
-}
-
-func TestOneOfManyBeginsAFreshSend(t *testing.T) {
-	t.Parallel()
-	s, b, first := installed(t)
-	m := queued(t, b, first)
-	stores := []*store.Store{first, s.open(s.connect())}
-	var fresh atomic.Int32
-	var group sync.WaitGroup
-	for i := range 8 {
-		group.Go(func() {
-			begun, err := stores[i%2].BeginSend(t.Context(), slack, m, 1)
-			if err != nil {
-				t.Error(err)
-			}
-			if begun.Ambiguous == 0 {
-				fresh.Add(1)
-			}
-		})
-	}
-	group.Wait()
-	if fresh.Load() != 1 {
-		t.Errorf("%d of 8 began a send that looked fresh", fresh.Load())
 	}
 }
 
@@ -206,7 +195,7 @@ func TestAnIncomingMessageIsNeverSent(t *testing.T) {
 	if updated.AckedAt != nil || updated.Status != "" || !strings.Contains(string(updated.Payload), "edited") {
 		t.Errorf("updated %+v", updated)
 	}
-	if begun := must[client.Message](t)(s.BeginSend(t.Context(), slack, m, 1)); begun.Status != "" {
+	if begun := must[client.Message](t)(s.BeginSend(t.Context(), slack, m, false)); begun.Status != "" {
 		t.Errorf("begun %+v", begun)
 	}
 }

@@ -53,7 +53,7 @@ func bind[In, Out any](f func(context.Context, client.Call, *In) (*Out, error)) 
 // Open opens the store's buckets. It returns [broker.ErrNotProvisioned] or
 // [broker.ErrUnavailable] when they cannot be reached.
 func Open(ctx context.Context, b *broker.Broker) (*Store, error) {
-	s := &Store{broker: b, now: time.Now}
+	s := &Store{broker: b, now: b.Now}
 	for name, bucket := range map[broker.BucketName]**broker.Bucket{
 		broker.Bots: &s.bots, broker.Installations: &s.installations, broker.Users: &s.users,
 		broker.Conversations: &s.conversations, broker.Messages: &s.messages, broker.EventRecords: &s.events,

@@ -4,9 +4,9 @@ import "github.com/towpath/towpath/internal/broker"
 
 // bury stores the delivery as a dead letter.
 func (d *delivery) bury(reason string) error {
-	letter := broker.DeadLetter{Operation: d.operation, Installation: d.message.Lane().Installation(), Reason: reason}
-	if d.failed != nil {
-		letter.Attempts, letter.Errors = d.failed.Attempts, d.failed.Errors
+	letter := broker.DeadLetter{
+		Operation: d.operation, Installation: d.message.Lane().Installation(), Reason: reason,
+		Attempts: d.past.Attempts, Errors: d.past.Errors,
 	}
 	if err := d.Broker.Bury(d.running, d.message, letter, d.event.ID()); err != nil {
 		return err

@@ -21,38 +21,27 @@ import (
 
 // delivery is one delivery at work.
 type delivery struct {
-	*partition
+	*lane
 	message   broker.Message
 	event     event.Event
 	operation events.Operation
-	record    record
-	failed    *failures
+	past      store.Delivery // what is known of it
 }
 
 // deliver brings one message to its end: when it returns nil, the delivery is
 // done, or a dead letter, or was seen before. An error means that somebody has
-// to go on with it.
-func (p *partition) deliver(message broker.Message, r record) error {
-	d := &delivery{partition: p, message: message, record: r}
+// to go on with it: later, when it is *held.
+func (l *lane) deliver(message broker.Message) error {
+	d := &delivery{lane: l, message: message}
 	var err error
 	if d.event, err = message.Event(); err != nil {
 		return d.bury(fmt.Sprintf("it cannot be decoded: %v", err))
 	}
 	d.operation, _ = events.OperationOf(d.event.Type())
-	handled, err := d.Store.Handled(p.running, d.event.ID())
-	if err != nil {
+	if d.past, err = d.Store.Delivery(d.running, d.event.ID()); err != nil {
 		return err
 	}
-	if handled {
-		d.log().Info("delivery was handled before")
-		return nil
-	}
-	if d.failed, err = r.load(p.running); err != nil {
-		return err
-	}
-	if d.failed != nil && d.failed.Seq != message.Seq {
-		// The platform sent it again while the first one is being retried.
-		d.log().Info("delivery is at work already")
+	if d.dealtWith() {
 		return nil
 	}
 	for {
@@ -63,6 +52,27 @@ func (p *partition) deliver(message broker.Message, r record) error {
 	}
 }
 
+// dealtWith tells a delivery that is at its end, or that is at work as another
+// message: the platform sent it again. A dead letter that is sent again begins
+// anew.
+func (d *delivery) dealtWith() bool {
+	if letter := events.Extension(d.event, broker.RetryOf); letter != "" && letter != d.past.RetryOf && d.past.Outcome != store.Finished {
+		d.past.Begin(letter)
+	}
+	if d.past.Outcome != "" {
+		d.log().Info("delivery was handled before")
+		return true
+	}
+	if d.past.Seq == 0 {
+		d.past.Stream, d.past.Seq = d.message.Stream, d.message.Seq
+	}
+	if d.past.Stream != d.message.Stream || d.past.Seq != d.message.Seq {
+		d.log().Info("delivery is at work already")
+		return true
+	}
+	return false
+}
+
 func (d *delivery) log() *logrus.Entry {
 	return d.Logger.WithFields(logrus.Fields{
 		"delivery": d.event.ID(), "operation": d.operation, "installation": d.message.Lane().Installation(),
@@ -70,32 +80,48 @@ func (d *delivery) log() *logrus.Entry {
 	})
 }
 
-// attempt makes one attempt, after the wait that the one before asks for. It
-// reports whether the delivery is at its end.
+// save writes down what is known of the delivery. A conflict means that another
+// worker is at it too.
+func (d *delivery) save() error { return d.Store.SaveDelivery(d.running, d.event.ID(), &d.past) }
+
+// attempt makes one attempt, once it may. It reports whether the delivery is
+// at its end.
 func (d *delivery) attempt() (ended bool, err error) {
-	number := 1
-	if d.failed != nil {
-		number = d.failed.Attempts + 1
-		wait(d.taking, time.Until(d.failed.NotBefore))
-	}
 	installation, gone, err := d.installation()
 	if err != nil {
 		return false, err
 	}
-	if d.failed != nil && d.failed.GivenUp != "" {
-		gone = d.failed.GivenUp
+	switch {
+	case d.past.GivenUp != "":
+		gone = d.past.GivenUp
+	case gone == "" && d.tooLate():
+		gone = "nobody waits for the action's output any more"
 	}
 	if gone != "" {
-		given := dispatch.Result{Verdict: handlers.Verdict{Decision: handlers.GiveUp, Message: gone}}
-		return true, d.giveUp(installation, given, number-1)
+		return true, d.giveUp(installation, handlers.Verdict{Decision: handlers.GiveUp, Message: gone})
 	}
-	leave, err := d.enter(installation.WebhookID)
+	if d.past.Begun > d.past.Attempts {
+		return d.bereave(installation)
+	}
+	leave, err := d.admit()
 	if err != nil {
 		return false, err
 	}
 	defer leave()
+	// It may be another one by now.
+	if installation, gone, err = d.installation(); err != nil || gone != "" {
+		return false, err
+	}
+	if err := d.occupy(); err != nil {
+		return false, err
+	}
+	number := d.past.Attempts + 1
+	d.past.Begun, d.past.Worker = number, d.Name
+	if err := d.save(); err != nil {
+		return false, err
+	}
 	if d.operation == events.MessageCreated {
-		if skip, err := d.beginSend(installation, number); err != nil || skip {
+		if skip, err := d.beginSend(installation); err != nil || skip {
 			return skip, err
 		}
 	}
@@ -103,8 +129,7 @@ func (d *delivery) attempt() (ended bool, err error) {
 	bot, _ := d.Directory.Bot(installation.BotID)
 	result := d.Dispatcher.Run(d.running, dispatch.TargetOf(installation, bot.UserID), dispatch.Job{Event: d.event, Attempt: number})
 	if result.Interrupted {
-		d.log().WithError(context.Cause(d.running)).Info("attempt cut short, it does not count")
-		return false, errHandedOver
+		return false, d.interrupted(installation)
 	}
 	d.metrics.attempt(installation.Integration, d.operation, result.Verdict.Decision, time.Since(started))
 	entry := d.log().WithFields(logrus.Fields{
@@ -112,58 +137,133 @@ func (d *delivery) attempt() (ended bool, err error) {
 	})
 	if result.Verdict.Decision == handlers.Done {
 		entry.Info("delivery done")
+		d.past.Attempts = number
 		// What comes after the handler is repeated, so that the handler is not.
-		return true, confirmed(d.running, func() error { return d.finish(installation, result, number) })
+		return true, confirmed(d.running, func() error { return d.finish(installation, result) })
 	}
 	if panicked, ok := errors.AsType[*handlers.PanicError](result.Err); ok {
 		entry = entry.WithField("stack", string(panicked.Stack))
 	}
 	entry.WithError(result.Err).Warn("attempt failed")
-	return d.retryOrGiveUp(installation, result, number)
+	return d.failed(installation, result.Verdict, result.Err, result.Ambiguous)
 }
 
-// retryOrGiveUp records a failed attempt.
-func (d *delivery) retryOrGiveUp(installation store.Installation, result dispatch.Result, number int) (ended bool, err error) {
-	if d.failed == nil {
-		d.failed = &failures{Seq: d.message.Seq}
+// interrupted takes back an attempt that was cut short from outside, which says
+// nothing about the delivery. Where that cannot be written down, whoever goes
+// on takes it for one that died.
+func (d *delivery) interrupted(installation store.Installation) error {
+	d.log().WithError(context.Cause(d.running)).Info("attempt cut short, it does not count")
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(d.running), busyFor)
+	defer cancel()
+	if errors.Is(context.Cause(d.running), broker.ErrLeaseLost) {
+		return errHandedOver
 	}
-	now := time.Now()
-	next := now.Add(d.Retry.wait(number, result.Verdict.After))
-	d.failed.add(broker.Failure{Attempt: number, At: now, Worker: d.Name, Error: result.Err.Error()}, next)
-	if d.operation == events.MessageCreated && result.Ambiguous {
-		err := d.Store.MarkAmbiguous(d.running, installation.BotID, d.event.ID())
-		if err != nil && !errors.Is(err, broker.ErrNoKey) {
+	if d.operation == events.MessageCreated {
+		ambiguous, err := d.Store.MarkAmbiguous(bounded, installation.BotID, d.event.ID())
+		if err != nil {
+			return errHandedOver
+		}
+		d.past.Uncertain = d.past.Uncertain || ambiguous
+	}
+	d.past.Begun = d.past.Attempts
+	if err := d.Store.SaveDelivery(bounded, d.event.ID(), &d.past); err != nil {
+		d.log().WithError(err).Debug("the attempt cannot be taken back")
+	}
+	return errHandedOver
+}
+
+// errDied is what ended an attempt whose worker is gone.
+var errDied = errors.New("the worker died, or lost its lease, while it made this attempt")
+
+// bereave counts an attempt that began and that nobody will end any more.
+func (d *delivery) bereave(installation store.Installation) (ended bool, err error) {
+	d.log().WithField("attempt", d.past.Begun).WithField("of", d.past.Worker).Warn("an attempt died with its worker")
+	verdict := handlers.Verdict{Decision: handlers.Retry, Message: errDied.Error()}
+	return d.failed(installation, verdict, errDied, d.operation == events.MessageCreated)
+}
+
+// failed records a failed attempt.
+func (d *delivery) failed(installation store.Installation, verdict handlers.Verdict, cause error, ambiguous bool) (ended bool, err error) {
+	now, policy := d.Broker.Now(), d.conduct(installation).Retry.Or(d.Retry)
+	next := now.Add(delay(policy, d.past.Begun, verdict.After))
+	if d.operation == events.MessageCreated && ambiguous {
+		uncertain, err := d.Store.MarkAmbiguous(d.running, installation.BotID, d.event.ID())
+		if err != nil {
 			return false, err
 		}
+		d.past.Uncertain = d.past.Uncertain || uncertain
 	}
-	if result.Verdict.Decision == handlers.GiveUp || d.Retry.exhausted(number, d.message.Stored, next) || d.tooLate(next) {
-		d.failed.GivenUp = result.Verdict.Message
-		if err := d.record.save(d.running, d.failed); err != nil {
+	d.past.Fail(broker.Failure{Attempt: d.past.Begun, At: now, Worker: d.past.Worker, Error: cause.Error()}, next)
+	switch {
+	case verdict.Decision == handlers.Pause && !d.pauses():
+		d.past.GivenUp = verdict.Message
+	case verdict.Decision == handlers.Pause:
+		if err := d.pause(installation, verdict.Message); err != nil {
 			return false, err
 		}
-		return true, d.giveUp(installation, result, number)
+	case verdict.Decision == handlers.GiveUp || exhausted(policy, d.past.Attempts, d.message.Stored, next) || d.operation == events.ActionTriggered && next.Sub(d.message.Stored) > store.ActionTimeout:
+		d.past.GivenUp = verdict.Message
 	}
-	if d.operation == events.Register {
+	if d.past.GivenUp == "" && d.past.Uncertain && d.conduct(installation).Uncertain == handlers.Hold {
+		d.past.GivenUp = "an attempt may have reached the platform, and the integration holds such messages: " +
+			"look there, and send it again with `towpath dead-letters retry` if it is missing"
+	}
+	if d.operation == events.Register && d.past.GivenUp == "" {
 		err := d.Store.SetRegistration(d.running, installation.WebhookID, installation.ConfigurationRevision,
-			store.RegistrationPending, result.Verdict.Message)
+			store.RegistrationPending, verdict.Message)
 		if err != nil {
 			return false, err
 		}
 	}
-	return false, d.record.save(d.running, d.failed)
+	return false, d.save()
+}
+
+// pauses tells whether refused credentials stop the installation and leave the
+// delivery waiting. A registration is what tries new ones, and the caller of an
+// action does not wait for so long.
+func (d *delivery) pauses() bool {
+	return d.operation != events.Register && d.operation != events.Unregister && d.operation != events.ActionTriggered
+}
+
+// pause stops the installation, once.
+func (d *delivery) pause(installation store.Installation, reason string) error {
+	fresh, err := d.Store.Pause(d.running, installation.WebhookID, installation.ConfigurationRevision, reason)
+	if fresh {
+		d.log().WithField("reason", reason).Error("installation paused: its platform refuses its credentials; " +
+			"it goes on with a new configuration, or with `towpath installations enable`")
+	}
+	return err
 }
 
 // giveUp makes the delivery a dead letter.
-func (d *delivery) giveUp(installation store.Installation, result dispatch.Result, number int) error {
-	if err := confirmed(d.running, func() error { return d.bury(result.Verdict.Message) }); err != nil {
+func (d *delivery) giveUp(installation store.Installation, verdict handlers.Verdict) error {
+	if err := confirmed(d.running, func() error { return d.bury(verdict.Message) }); err != nil {
 		return err
 	}
-	return confirmed(d.running, func() error { return d.finish(installation, result, number) })
+	return confirmed(d.running, func() error { return d.finish(installation, dispatch.Result{Verdict: verdict}) })
 }
 
-// tooLate tells whether nobody would hear of an action's output any more.
-func (d *delivery) tooLate(next time.Time) bool {
-	return d.operation == events.ActionTriggered && next.Sub(d.message.Stored) > store.ActionTimeout
+// conduct is how the integration wants the operation carried out.
+func (d *delivery) conduct(installation store.Installation) handlers.Conduct {
+	installed, _, err := d.Dispatcher.Installations.Resolve(dispatch.TargetOf(installation, ""))
+	if err != nil {
+		return handlers.Conduct{} // the attempt says what is wrong
+	}
+	return installed.Conduct(d.operation, d.channel())
+}
+
+// channel is the one that an outgoing message goes to.
+func (d *delivery) channel() string {
+	if d.operation != events.MessageCreated {
+		return ""
+	}
+	var outgoing struct {
+		Conversation struct {
+			Channel string `json:"channel"`
+		} `json:"conversation"`
+	}
+	_ = json.Unmarshal(d.event.Data(), &outgoing) // dispatch says what is wrong with it
+	return outgoing.Conversation.Channel
 }
 
 // installation finds whom the delivery is for, or says why there is nobody any
@@ -185,22 +285,19 @@ func (d *delivery) installation() (found store.Installation, gone string, err er
 			return found, "its installation is being removed", nil
 		}
 	}
-	if found.Disabled && d.operation != events.Unregister {
-		return found, "", fmt.Errorf("installation %s is disabled", id)
-	}
 	return found, "", nil
 }
 
 // beginSend records that the message is about to be sent. It reports true when
 // it was sent before: what was acked is never sent again.
-func (d *delivery) beginSend(installation store.Installation, number int) (skip bool, err error) {
+func (d *delivery) beginSend(installation store.Installation) (skip bool, err error) {
 	var outgoing handlers.Outgoing
 	_ = json.Unmarshal(d.event.Data(), &outgoing) // dispatch says what is wrong with it
 	if outgoing.Message.ID == "" {
 		return false, nil
 	}
 	sender := client.Caller{BotID: installation.BotID, Alias: installation.Alias}
-	message, err := d.Store.BeginSend(d.running, sender, outgoing.Message, number)
+	message, err := d.Store.BeginSend(d.running, sender, outgoing.Message, d.past.RetryOf != "")
 	if err != nil {
 		return false, err
 	}
@@ -209,11 +306,11 @@ func (d *delivery) beginSend(installation store.Installation, number int) (skip 
 	}
 	if message.Status != client.Sending {
 		d.log().WithField("status", message.Status).Info("message was dealt with before")
-		handled := store.Handled{Outcome: store.Finished, Attempts: number - 1}
+		d.past.Outcome = store.Finished
 		if message.Status == client.Failed {
-			handled.Outcome = store.DeadLettered
+			d.past.Outcome = store.DeadLettered
 		}
-		return true, d.remember(handled)
+		return true, d.remember()
 	}
 	return false, nil
 }

@@ -14,40 +14,51 @@ import (
 
 // remember writes down that the delivery is at its end. It comes before cursor
 // and ack, so that neither a lost ack nor the platform's own retry, days
-// later, runs it again.
-func (d *delivery) remember(h store.Handled) error {
-	h.Worker = d.Name
-	if err := d.Store.Remember(d.running, d.event.ID(), h); err != nil {
-		return err
+// later, runs it again. Two workers may have been at it: the first end counts.
+func (d *delivery) remember() error {
+	for {
+		err := d.save()
+		if !errors.Is(err, broker.ErrConflict) {
+			return err
+		}
+		now, err := d.Store.Delivery(d.running, d.event.ID())
+		if err != nil {
+			return err
+		}
+		if now.Outcome != "" && now.RetryOf == d.past.RetryOf {
+			d.past = now
+			return nil
+		}
+		d.past.Replace(now)
 	}
-	return d.record.clear(d.running)
 }
 
-// finish makes the end of an attempt known: to the record that it was about,
+// finish makes the end of a delivery known: to the record that it was about,
 // to what is remembered, and to whoever waits.
-func (d *delivery) finish(installation store.Installation, result dispatch.Result, number int) error {
+func (d *delivery) finish(installation store.Installation, result dispatch.Result) error {
 	done := result.Verdict.Decision == handlers.Done
 	if err := d.settle(installation, result, done); err != nil {
 		return err
 	}
-	handled := store.Handled{Outcome: store.Finished, Attempts: number}
+	d.past.Outcome = store.Finished
 	if !done {
-		handled.Outcome = store.DeadLettered
+		d.past.Outcome = store.DeadLettered
 	}
+	d.past.End()
 	if result.Action != nil && done && result.Action.Cost != 0 {
-		handled.Cost = result.Action.Cost
-		if err := d.Store.Charge(d.running, installation.WebhookID, d.event.ID(), d.event.Time(), handled.Cost); err != nil {
+		d.past.Cost = result.Action.Cost
+		if err := d.Store.Charge(d.running, installation.WebhookID, d.event.ID(), d.event.Time(), d.past.Cost); err != nil {
 			return err
 		}
 	}
 	if d.operation != events.WebhookReceived {
-		return d.remember(handled)
+		return d.remember()
 	}
-	handled.Answer = d.bounded(result.Response)
-	if err := d.remember(handled); err != nil {
+	d.past.Answer = d.bounded(result.Response)
+	if err := d.remember(); err != nil {
 		return err
 	}
-	return d.answer(handled.Answer)
+	return d.answer(d.past.Answer)
 }
 
 // maxAnswer bounds what is kept of a webhook's answer, in bytes.

@@ -6,117 +6,227 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/towpath/towpath/internal/broker"
 )
 
-// lane serves one ordering key, one delivery after the other.
+// lane works on one place, one delivery after the other: on an ordering key, or
+// on a single delivery that has none.
 type lane struct {
 	*partition
-	queue broker.Stream
-	name  broker.Lane
-	held  map[uint64]broker.Doorbell // guarded by the partition's mu
-	// early is the newest doorbell that was silenced before its message was at
-	// its end; guarded by the partition's mu.
-	early uint64
+	place broker.Place
+
+	// Guarded by the partition's mutex.
+	bells map[uint64]bell
+	after uint64 // how far the lane is known to be
+	// occupied tells that an attempt is being made that nobody else may begin.
+	occupied bool
+	// parked is the revision under which the place is written down as waiting,
+	// at a time; 0 when it is not. As long as it is, its doorbells need not be
+	// held: again tells that one rang.
+	parked   uint64
+	parkedAt time.Time
+	again    bool
+	// unparking tells that this is being taken away, covering that it is
+	// being written.
+	unparking, covering bool
+	// lent tells that the next owner waits for the lane's end, gone that it
+	// has come.
+	lent, gone bool
 }
 
-// maxHeld bounds how many doorbells a lane keeps ringing. NATS stops ringing
-// for a whole partition once about a thousand are held, so a lane that cannot
-// go on must not hold one for each message that waits in it.
-const maxHeld = 32
+// bell is a doorbell, or what stands for one that was silenced before.
+type bell interface {
+	Ack()
+	Hold()
+	Return()
+}
 
-// hold takes a doorbell in; the partition's mu is held. When there are too
-// many, all but the oldest are silenced: that one is held until the lane is
-// past all of them, and makes them ring again should this worker die.
-func (l *lane) hold(d broker.Doorbell) {
-	l.held[d.Seq] = d
-	if len(l.held) <= maxHeld {
+// maxBells bounds how many doorbells a lane holds. One for which more ring is
+// written down, and then needs none.
+const maxBells = 8
+
+// hold takes a doorbell in; the partition's mutex is held. The newest is the
+// only one of a message whose ack NATS will still take.
+func (l *lane) hold(seq uint64, b bell) {
+	if l.parked != 0 && !l.unparking {
+		l.again = true
+		b.Ack()
 		return
 	}
-	oldest := slices.Min(slices.Collect(maps.Keys(l.held)))
-	for rung, d := range l.held {
-		if rung != oldest {
-			l.early = max(l.early, rung)
-			d.Ack()
-			delete(l.held, rung)
+	before, known := l.bells[seq]
+	if _, stands := b.(echo); stands && known {
+		b.Ack() // the doorbell itself is here
+		return
+	}
+	if known {
+		l.count(l.place, before, -1)
+		if stands, ok := before.(echo); ok {
+			stands.Ack()
 		}
+	}
+	l.bells[seq] = b
+	l.count(l.place, b, +1)
+	if len(l.bells) > maxBells && !l.covering {
+		l.covering = true
+		l.work.Go(func() { _ = l.persist(l.cover) })
 	}
 }
 
-// cursor is how far a lane is. It is written by compare-and-swap only.
-type cursor struct {
-	Seq uint64 `json:"seq"` // everything up to here is at its end
-	// Failed tells of the attempts at the delivery after Seq.
-	Failed *failures `json:"failed,omitempty"`
-
-	revision uint64
+// let silences a doorbell; the mutex is held.
+func (l *lane) let(seq uint64) {
+	if b, ok := l.bells[seq]; ok {
+		b.Ack()
+		l.count(l.place, b, -1)
+		delete(l.bells, seq)
+	}
 }
 
 // errHandedOver ends work that somebody else will go on with.
 var errHandedOver = errors.New("handed over to another worker")
 
-// run serves the lane until it is empty or the partition ends.
+// run works until nothing is left, or parks what has to wait, or ends with the
+// partition.
 func (l *lane) run() {
-	for l.persist(l.drain) && !l.leave() {
+	defer l.release()
+	for {
+		err := l.persist(l.drain)
+		if h, ok := errors.AsType[*held](err); ok {
+			if l.persist(func() error { return l.park(h) }) == nil {
+				return
+			}
+			err = errHandedOver
+		}
+		if err != nil || l.persist(l.unpark) != nil || l.leave() {
+			return
+		}
 	}
 }
 
-// leave ends the lane unless a doorbell rang since it was found empty.
+// leave ends the lane unless a doorbell rang since nothing was left.
 func (l *lane) leave() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.held) > 0 {
+	if len(l.bells) > 0 || l.parked != 0 || l.again || l.covering {
 		return false
 	}
-	delete(l.lanes, l.name)
+	delete(l.lanes, l.place)
 	return true
 }
 
-// drain works on what is in the stream after the cursor, until there is no
-// more.
+// drain works on everything that waits at the place.
 func (l *lane) drain() error {
+	l.mu.Lock()
+	l.again = false
+	l.mu.Unlock()
+	if l.place.Seq != 0 {
+		return l.single()
+	}
+	return l.serial()
+}
+
+// single brings a delivery without an ordering key to its end.
+func (l *lane) single() error {
+	l.reach(l.place.Seq - 1)
+	message, err := l.Broker.Get(l.running, l.place.Queue, l.place.Seq)
+	switch {
+	case errors.Is(err, broker.ErrNoMessage): // purged: it was handled long ago
+	case err != nil:
+		return err
+	default:
+		if err := l.deliver(message); err != nil {
+			return err
+		}
+	}
+	l.reach(l.place.Seq)
+	return nil
+}
+
+// cursor is how far a lane is: everything up to Seq is at its end. It is
+// written by compare-and-swap only.
+type cursor struct {
+	Seq uint64 `json:"seq"`
+
+	revision uint64
+}
+
+// serial works on what is in the stream after the cursor, until there is no
+// more.
+func (l *lane) serial() error {
 	at, err := l.load()
 	if err != nil {
 		return err
 	}
-	again := false
+	looked := false
 	for {
-		l.silence(at.Seq)
-		if l.taking.Err() != nil {
-			return errHandedOver
+		l.reach(at.Seq)
+		if err := l.refresh(); err != nil {
+			return err
 		}
-		message, err := l.Broker.Next(l.running, l.queue, string(l.name), at.Seq)
+		message, err := l.Broker.Next(l.running, l.place.Queue, string(l.place.Lane()), at.Seq)
 		if errors.Is(err, broker.ErrNoMessage) {
 			waiting, err := l.silenceGone(at.Seq)
 			if err != nil || !waiting {
 				return err
 			}
-			if again {
+			if looked {
 				return errBehind
 			}
-			again = true
+			looked = true
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		if at.Failed != nil && at.Failed.Seq != message.Seq {
-			at.Failed = nil // what failed is gone from the stream
-		}
-		if err := l.deliver(message, &laneAttempts{lane: l, at: &at}); err != nil {
+		looked = false
+		if err := l.deliver(message); err != nil {
 			return err
 		}
-		again = false
-		at.Seq, at.Failed = message.Seq, nil
+		at.Seq = message.Seq
 		if err := l.save(&at); err != nil {
 			return err
 		}
 	}
 }
 
+// reach says that everything up to a message is at its end: its doorbells are
+// silenced, and somebody else may go on.
+func (l *lane) reach(seq uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.after, l.occupied = seq, false
+	for rung := range l.bells {
+		if rung <= seq {
+			l.let(rung)
+		}
+	}
+}
+
+// occupy begins what nobody else may do at the same time: should the partition
+// be handed over meanwhile, the next owner is told to wait.
+func (l *lane) occupy() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.taking.Err() != nil {
+		return errHandedOver
+	}
+	l.occupied = true
+	return nil
+}
+
+func (l *lane) vacate() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.occupied = false
+}
+
+// cursorKey is the lane's name without the partition, so that it stays the
+// same should the number of partitions ever change.
+func (l *lane) cursorKey() string { return l.place.Lane().Key() }
+
 func (l *lane) load() (cursor, error) {
-	entry, err := l.cursors.Get(l.running, l.name.Key())
+	entry, err := l.cursors.Get(l.running, l.cursorKey())
 	if errors.Is(err, broker.ErrNoKey) {
 		return cursor{}, nil
 	}
@@ -125,7 +235,7 @@ func (l *lane) load() (cursor, error) {
 	}
 	at := cursor{revision: entry.Revision}
 	if err := json.Unmarshal(entry.Value, &at); err != nil {
-		return cursor{}, fmt.Errorf("decode cursor %s: %w", l.name.Key(), err)
+		return cursor{}, fmt.Errorf("decode cursor %s: %w", l.cursorKey(), err)
 	}
 	return at, nil
 }
@@ -139,28 +249,15 @@ func (l *lane) save(at *cursor) error {
 	}
 	var revision uint64
 	if at.revision == 0 {
-		revision, err = l.cursors.Create(l.running, l.name.Key(), value)
+		revision, err = l.cursors.Create(l.running, l.cursorKey(), value)
 	} else {
-		revision, err = l.cursors.Update(l.running, l.name.Key(), value, at.revision)
+		revision, err = l.cursors.Update(l.running, l.cursorKey(), value, at.revision)
 	}
 	if err != nil {
 		return fmt.Errorf("commit cursor: %w", err)
 	}
 	at.revision = revision
 	return nil
-}
-
-// silence acks the doorbells up to the cursor, but for the one that stands for
-// others that were silenced early.
-func (l *lane) silence(seq uint64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for i, rung := range slices.Sorted(maps.Keys(l.held)) {
-		if rung <= seq && (i > 0 || seq >= l.early) {
-			l.held[rung].Ack()
-			delete(l.held, rung)
-		}
-	}
 }
 
 // errBehind means that a doorbell rang for a message that is not found under
@@ -172,16 +269,18 @@ var errBehind = errors.New("the stream's reads are behind its doorbells")
 // just now.
 func (l *lane) silenceGone(seq uint64) (waiting bool, err error) {
 	l.mu.Lock()
-	rung := append(slices.Collect(maps.Keys(l.held)), l.early)
+	rung := slices.Collect(maps.Keys(l.bells))
 	l.mu.Unlock()
 	for _, missed := range rung {
 		if missed <= seq {
 			continue
 		}
-		_, err := l.Broker.Get(l.running, l.queue, missed)
+		_, err := l.Broker.Get(l.running, l.place.Queue, missed)
 		switch {
 		case errors.Is(err, broker.ErrNoMessage):
-			l.forget(missed)
+			l.mu.Lock()
+			l.let(missed)
+			l.mu.Unlock()
 		case err != nil:
 			return false, err
 		default:
@@ -189,17 +288,4 @@ func (l *lane) silenceGone(seq uint64) (waiting bool, err error) {
 		}
 	}
 	return waiting, nil
-}
-
-// forget gives up the doorbell of a message that is gone.
-func (l *lane) forget(seq uint64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.early == seq {
-		l.early = 0
-	}
-	if d, ok := l.held[seq]; ok {
-		d.Ack()
-		delete(l.held, seq)
-	}
 }

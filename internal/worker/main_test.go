@@ -197,7 +197,7 @@ func (w *town) start(name string, changes ...func(*worker.Config)) *process {
 			Installations: dispatch.NewInstallations(registry), Backend: opened, Logger: logger, Transport: transport, Timeout: 20 * time.Second,
 		},
 		Grace: 10 * time.Second, Lease: broker.Lease{TTL: time.Second},
-		Retry: worker.Policy{MaxAttempts: 5, Base: 20 * time.Millisecond, Cap: 200 * time.Millisecond},
+		Retry: handlers.RetryPolicy{MaxAttempts: 5, Base: 20 * time.Millisecond, Cap: 200 * time.Millisecond},
 	}
 	for _, change := range changes {
 		change(&c)
@@ -289,8 +289,14 @@ func (w *town) enqueue(queue broker.Stream, key string, n int, lane string) brok
 
 // handled tells whether a delivery is at its end.
 func (w *town) handled(key string, n int) bool {
-	ok, err := w.store.Handled(w.Context(), delivery(key, n))
-	return ok && err == nil
+	return w.ended(delivery(key, n))
+}
+
+// ended tells whether a delivery is at its end.
+func (w *town) ended(id string) bool {
+	w.Helper()
+	d, err := w.store.Delivery(w.Context(), id)
+	return d.Outcome != "" && err == nil
 }
 
 // all returns every message of a stream.

@@ -47,10 +47,7 @@ func (w *town) tell(conversation, text string) (id string) {
 // settled waits until a message's delivery is at its end and returns it.
 func (w *town) settled(id string) client.Message {
 	w.Helper()
-	w.await("the end of "+id, func() bool {
-		ok, err := w.store.Handled(w.Context(), id)
-		return ok && err == nil
-	})
+	w.await("the end of "+id, func() bool { return w.ended(id) })
 	got, err := w.bot().GetMessage(w.Context(), id)
 	if err != nil {
 		w.Fatal(err)

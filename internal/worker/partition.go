@@ -12,44 +12,90 @@ import (
 // partition is one partition of every queue while this worker owns it.
 type partition struct {
 	*Worker
+	number int
 	// taking ends when nothing new may be begun; running ends when what runs
 	// must stop.
 	taking, running context.Context
 	pulls, work     sync.WaitGroup
 
-	mu      sync.Mutex
-	lanes   map[broker.Lane]*lane
-	keyless map[bell]broker.Doorbell // by what runs now
-	alone   map[string]chan struct{} // by keyless delivery at work; closed at its end
+	mu       sync.Mutex
+	lanes    map[broker.Place]*lane // what is at work
+	parked   map[broker.Place]*parked
+	backlogs map[broker.Place]*backlog
+	// dropped are the revisions under which places were parked that are not
+	// any more, until the watch has told of that.
+	dropped map[broker.Place]uint64
+	rung    map[broker.Stream]*rung
 }
 
-// bell names a doorbell.
-type bell struct {
-	queue broker.Stream
-	seq   uint64
+func newPartition(taking, running context.Context, w *Worker, number int) *partition {
+	p := &partition{
+		Worker: w, number: number, taking: taking, running: running,
+		lanes: map[broker.Place]*lane{}, parked: map[broker.Place]*parked{},
+		backlogs: map[broker.Place]*backlog{}, dropped: map[broker.Place]uint64{},
+		rung: map[broker.Stream]*rung{},
+	}
+	for _, queue := range broker.Queues {
+		p.rung[queue] = &rung{by: map[string]int{}}
+	}
+	return p
 }
 
-// ring takes a doorbell in. What is at work already keeps the newest doorbell,
-// the only one whose ack NATS will still take.
+// rung counts the doorbells of one queue that are held, in all and by
+// installation.
+type rung struct {
+	held int
+	by   map[string]int
+}
+
+// maxHeld is how many doorbells of a queue's partition are held at most. NATS
+// stops ringing for a whole partition once 1,024 are.
+const maxHeld = 512
+
+// greedy tells an installation that may hold no more: each may hold as many as
+// are left, so that the first takes at most half of all, the next half of the
+// rest, and there is always room for one more.
+func (r *rung) greedy(installation string) bool { return r.by[installation] >= maxHeld-r.held }
+
+// count counts a bell that is held from now on, or let go, if it is one of
+// NATS's; the mutex is held.
+func (p *partition) count(place broker.Place, b bell, n int) {
+	if _, counts := b.(broker.Doorbell); !counts {
+		return
+	}
+	r := p.rung[place.Queue]
+	r.held += n
+	if r.by[place.Installation] += n; r.by[place.Installation] == 0 {
+		delete(r.by, place.Installation)
+	}
+}
+
+// ring takes a doorbell in. What is at work already keeps it; for what is
+// parked it has nothing new to say.
 func (p *partition) ring(d broker.Doorbell) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if d.Lane.Keyless() {
-		name := bell{d.Queue, d.Seq}
-		_, busy := p.keyless[name]
-		p.keyless[name] = d
-		if !busy {
-			p.work.Go(func() { p.runKeyless(name) })
-		}
+	place := d.Place()
+	if l, ok := p.lanes[place]; ok {
+		l.hold(d.Seq, d)
 		return
 	}
-	l, ok := p.lanes[d.Lane]
-	if !ok {
-		l = &lane{partition: p, queue: d.Queue, name: d.Lane, held: map[uint64]broker.Doorbell{}}
-		p.lanes[d.Lane] = l
-		p.work.Go(l.run)
+	if _, ok := p.parked[place]; ok {
+		d.Ack()
+		return
 	}
-	l.hold(d)
+	if p.postpone(d) {
+		return
+	}
+	p.begin(place).hold(d.Seq, d)
+}
+
+// begin puts a lane to work; the mutex is held.
+func (p *partition) begin(place broker.Place) *lane {
+	l := &lane{partition: p, place: place, bells: map[uint64]bell{}}
+	p.lanes[place] = l
+	p.work.Go(l.run)
+	return l
 }
 
 // holdAll keeps every doorbell that is held from ringing elsewhere.
@@ -63,28 +109,9 @@ func (p *partition) holdAll(ctx context.Context) {
 		case <-tick.C:
 		}
 		p.mu.Lock()
-		for _, l := range p.lanes {
-			for _, d := range l.held {
-				d.Hold()
-			}
-		}
-		for _, d := range p.keyless {
-			d.Hold()
-		}
+		p.eachBell(bell.Hold)
 		p.mu.Unlock()
 	}
-}
-
-// runKeyless brings one delivery without an ordering key to its end.
-func (p *partition) runKeyless(name bell) {
-	finished := p.persist(func() error { return p.keylessOnce(name) })
-	if !finished {
-		return
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.keyless[name].Ack()
-	delete(p.keyless, name)
 }
 
 // returnAll lets every doorbell that is still held ring again at once. One that
@@ -93,73 +120,40 @@ func (p *partition) runKeyless(name bell) {
 func (p *partition) returnAll() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.eachBell(bell.Return)
+}
+
+func (p *partition) eachBell(do func(bell)) {
 	for _, l := range p.lanes {
-		for _, d := range l.held {
-			d.Return()
+		for _, b := range l.bells {
+			do(b)
 		}
 	}
-	for _, d := range p.keyless {
-		d.Return()
+	for _, b := range p.backlogs {
+		for _, d := range b.opening {
+			do(d)
+		}
 	}
 }
 
-func (p *partition) keylessOnce(name bell) error {
-	message, err := p.Broker.Get(p.running, name.queue, name.seq)
-	if errors.Is(err, broker.ErrNoMessage) {
-		return nil // purged: it was handled long ago
-	}
-	if err != nil {
-		return err
-	}
-	if e, err := message.Event(); err == nil {
-		defer p.occupy(e.ID())()
-	}
-	return p.deliver(message, &attempts{bucket: p.cursors, message: message})
-}
-
-// occupy waits until no other copy of a delivery is at work, and returns what
-// lets the next one begin. A platform may send again what waits in the queue
-// for longer than NATS remembers ids; equal ids are in the same partition.
-func (p *partition) occupy(delivery string) (release func()) {
-	mine := make(chan struct{})
-	for {
-		p.mu.Lock()
-		busy, taken := p.alone[delivery]
-		if !taken {
-			p.alone[delivery] = mine
-		}
-		p.mu.Unlock()
-		if !taken {
-			break
-		}
-		<-busy
-	}
-	return func() {
-		p.mu.Lock()
-		delete(p.alone, delivery)
-		p.mu.Unlock()
-		close(mine)
-	}
-}
-
-// persist repeats do until it succeeds, and reports false when the partition
-// ends before. Handlers' failures are not its business: an error here means
-// that NATS is away, or that another worker was faster.
-func (p *partition) persist(do func() error) bool {
+// persist repeats do until it succeeds, for as long as the partition may take
+// work. It passes on what asks to wait elsewhere and what was handed over;
+// any other error means that NATS is away, or that another worker was faster.
+func (p *partition) persist(do func() error) error {
 	delay := 50 * time.Millisecond
 	for p.taking.Err() == nil {
 		err := do()
-		if err == nil {
-			return true
+		if _, held := errors.AsType[*held](err); err == nil || held || errors.Is(err, errHandedOver) {
+			return err
 		}
-		if errors.Is(err, errHandedOver) || p.running.Err() != nil {
-			return false
+		if p.running.Err() != nil {
+			break
 		}
 		p.Logger.WithError(err).Debug("cannot go on, trying again")
 		wait(p.taking, delay)
 		delay = min(2*delay, time.Second)
 	}
-	return false
+	return errHandedOver
 }
 
 // wait waits for d or until ctx ends.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/towpath/towpath/internal/worker"
 	"github.com/towpath/towpath/pkg/client"
+	"github.com/towpath/towpath/pkg/handlers"
 	"github.com/towpath/towpath/pkg/handlers/fake"
 )
 
@@ -33,7 +34,7 @@ func TestOnlyAmbiguousMessagesAreSentTwice(t *testing.T) {
 	w.install("/api")
 	begin := func(name string) *process {
 		return w.start(name, func(c *worker.Config) {
-			c.Retry = worker.Policy{MaxAttempts: 1000, Base: 5 * time.Millisecond, Cap: 50 * time.Millisecond}
+			c.Retry = handlers.RetryPolicy{MaxAttempts: 1000, Base: 5 * time.Millisecond, Cap: 50 * time.Millisecond}
 			c.Grace = time.Duration(1+d.n(20)) * time.Millisecond
 		})
 	}

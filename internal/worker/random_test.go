@@ -109,7 +109,7 @@ func TestNothingIsLostDoubledOrMisordered(t *testing.T) {
 	w.install("/api")
 	begin := func(name string) *process {
 		return w.start(name, func(c *worker.Config) {
-			c.Retry = worker.Policy{MaxAttempts: 1000, Base: 5 * time.Millisecond, Cap: 50 * time.Millisecond}
+			c.Retry = handlers.RetryPolicy{MaxAttempts: 1000, Base: 5 * time.Millisecond, Cap: 50 * time.Millisecond}
 			c.Grace = time.Duration(d.n(20)) * time.Millisecond
 			if c.Grace == 0 {
 				c.Grace = time.Second

@@ -40,7 +40,7 @@ func TestAttemptsGoOnCountingAtAnotherWorker(t *testing.T) {
 			}
 			w.install("/api")
 			slow := func(c *worker.Config) {
-				c.Retry = worker.Policy{MaxAttempts: 9, Base: 300 * time.Millisecond, Cap: 300 * time.Millisecond}
+				c.Retry = handlers.RetryPolicy{MaxAttempts: 9, Base: 300 * time.Millisecond, Cap: 300 * time.Millisecond}
 			}
 			a := w.start("a", slow)
 			webhookEvent(w, key, 0)
@@ -316,8 +316,8 @@ func TestHandledTellsHowItEnded(t *testing.T) {
 	w.install("/api")
 	w.start("a")
 	webhookEvent(w, "k", 0)
-	var got store.Handled
-	if err := w.store.WatchHandled(t.Context(), delivery("k", 0), func(h store.Handled) { got = h }); err != nil {
+	var got store.Delivery
+	if err := w.store.WatchEnd(t.Context(), delivery("k", 0), func(h store.Delivery) { got = h }); err != nil {
 		t.Fatal(err)
 	}
 	if got.Outcome != store.Finished || got.Attempts != 3 || got.Worker != "a" {

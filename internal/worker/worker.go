@@ -3,6 +3,8 @@ package worker
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,7 +14,9 @@ import (
 
 	"github.com/towpath/towpath/internal/broker"
 	"github.com/towpath/towpath/internal/dispatch"
+	"github.com/towpath/towpath/internal/pace"
 	"github.com/towpath/towpath/internal/store"
+	"github.com/towpath/towpath/pkg/handlers"
 )
 
 // Config is what a worker needs. Fields without a default are required.
@@ -30,16 +34,22 @@ type Config struct {
 	// over or the worker drains; 20 s when zero.
 	Grace time.Duration
 	Lease broker.Lease
-	Retry Policy
+	// Retry is for integrations that do not say; its zero fields mean the
+	// defaults of [handlers.RetryPolicy].
+	Retry handlers.RetryPolicy
 }
 
 // Worker runs deliveries. Make one with [New].
 type Worker struct {
 	Config
-	cursors *broker.Bucket
-	slots   *slots
-	owned   atomic.Int64
-	metrics metrics
+	cursors   *broker.Bucket
+	turns     *pace.Turns
+	metrics   metrics
+	owned     atomic.Int64
+	finishing sync.WaitGroup // attempts of partitions that are given up
+
+	mu         sync.Mutex
+	partitions map[*partition]bool // that are owned
 }
 
 // errDraining is the cause with which a handler ends that outlives the grace.
@@ -53,7 +63,7 @@ func New(ctx context.Context, config Config) (*Worker, error) {
 	if config.Grace == 0 {
 		config.Grace = 20 * time.Second
 	}
-	config.Retry = config.Retry.withDefaults()
+	config.Retry = config.Retry.Or(defaults)
 	dispatcher := *config.Dispatcher
 	dispatcher.Backend = patient{dispatcher.Backend}
 	config.Dispatcher = &dispatcher
@@ -63,8 +73,8 @@ func New(ctx context.Context, config Config) (*Worker, error) {
 		return nil, err
 	}
 	return &Worker{
-		Config: config, cursors: cursors,
-		slots: newSlots(config.Concurrency), metrics: newMetrics(config.Metrics),
+		Config: config, cursors: cursors, turns: pace.NewTurns(config.Concurrency),
+		metrics: newMetrics(config.Metrics), partitions: map[*partition]bool{},
 	}, nil
 }
 
@@ -72,42 +82,76 @@ func New(ctx context.Context, config Config) (*Worker, error) {
 // handlers finish within the grace, and hands everything else over at once.
 func (w *Worker) Run(ctx context.Context) {
 	defer w.wakeUp(ctx)()
+	defer w.Directory.OnChange(w.unblock)()
 	var trimming sync.WaitGroup
 	trimming.Go(func() { w.trimHistory(ctx) })
 	defer trimming.Wait()
 	w.Broker.Share(ctx, w.Lease, w.own)
+	w.finishing.Wait()
 }
 
 // Owned is how many partitions the worker has at the moment.
 func (w *Worker) Owned() int { return int(w.owned.Load()) }
 
-// own works on one partition of every queue until ctx ends.
+// own works on one partition of every queue until ctx ends. It returns at once
+// then: attempts that are being made go on without the partition.
 func (w *Worker) own(ctx context.Context, number int) {
 	w.owned.Add(1)
 	defer w.owned.Add(-1)
 	w.Logger.WithField("partition", number).Debug("partition taken")
 	running, cut := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer cut(nil)
-	p := &partition{
-		Worker: w, taking: ctx, running: running,
-		lanes: map[broker.Lane]*lane{}, keyless: map[bell]broker.Doorbell{}, alone: map[string]chan struct{}{},
-	}
-	for _, queue := range broker.Queues {
-		p.pulls.Go(func() { w.Broker.Doorbells(ctx, queue, number, p.ring) })
-	}
+	p := newPartition(ctx, running, w, number)
+	w.keep(p, true)
+	defer w.keep(p, false)
+	known := make(chan struct{})
+	p.pulls.Go(func() { p.watchParked(ctx, sync.OnceFunc(func() { close(known) })) })
 	p.pulls.Go(func() { p.holdAll(ctx) })
+	for _, queue := range broker.Queues {
+		p.pulls.Go(func() {
+			select { // what is parked must not be begun by its doorbell
+			case <-ctx.Done():
+			case <-known:
+				w.Broker.Doorbells(ctx, queue, number, p.ring)
+			}
+		})
+	}
 	<-ctx.Done()
 	cause := context.Cause(ctx)
-	if errors.Is(cause, broker.ErrLeaseLost) {
+	lost := errors.Is(cause, broker.ErrLeaseLost)
+	if lost {
 		cut(cause)
 	}
-	grace := time.AfterFunc(w.Grace, func() { cut(errDraining) })
-	defer grace.Stop()
 	p.pulls.Wait()
-	if errors.Is(cause, broker.ErrLeaseLost) {
+	grace := time.AfterFunc(w.Grace, func() { cut(errDraining) })
+	if lost {
 		p.returnAll() // a handler that hears nothing must not hold up the next owner
+	} else {
+		p.handOver()
 	}
-	p.work.Wait()
-	p.returnAll()
+	w.finishing.Go(func() {
+		p.work.Wait()
+		grace.Stop()
+		cut(nil)
+	})
 	w.Logger.WithField("partition", number).WithField("reason", cause).Debug("partition given up")
+}
+
+func (w *Worker) keep(p *partition, owned bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if owned {
+		w.partitions[p] = true
+	} else {
+		delete(w.partitions, p)
+	}
+}
+
+// unblock looks again at what waits for a change of its installation.
+func (w *Worker) unblock() {
+	w.mu.Lock()
+	owned := slices.Collect(maps.Keys(w.partitions))
+	w.mu.Unlock()
+	for _, p := range owned {
+		p.unblock()
+	}
 }

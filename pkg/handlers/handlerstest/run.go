@@ -106,7 +106,7 @@ func (k *Kit) one(job dispatch.Job, o *Outcome) dispatch.Result {
 	}
 	ctx, bot := k.tb.Context(), k.target.BotID
 	done := dispatch.Result{Verdict: handlers.Verdict{Decision: handlers.Done}}
-	begun, err := k.store.BeginSend(ctx, k.Client.Caller(), out.Message, job.Attempt)
+	begun, err := k.store.BeginSend(ctx, k.Client.Caller(), out.Message, false)
 	if err != nil {
 		k.tb.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func (k *Kit) one(job dispatch.Job, o *Outcome) dispatch.Result {
 	default: // it goes on
 	}
 	if err == nil && result.Ambiguous {
-		err = k.store.MarkAmbiguous(ctx, bot, out.Message.ID)
+		_, err = k.store.MarkAmbiguous(ctx, bot, out.Message.ID)
 	}
 	stands, getting := k.Client.GetMessage(ctx, out.Message.ID)
 	if err != nil || getting != nil {

@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -14,31 +15,46 @@ import (
 	"github.com/towpath/towpath/pkg/client"
 )
 
-func TestTheFirstEndOfADeliveryIsRemembered(t *testing.T) {
+func TestADeliveryIsRecordedByOneWorkerAtATime(t *testing.T) {
 	t.Parallel()
 	s, _, first := installed(t)
 	second := s.open(s.connect())
-	if done := must[bool](t)(first.Handled(t.Context(), "dlv_1")); done {
-		t.Error("handled before it was")
-	}
 	var group sync.WaitGroup
-	var seen store.Handled
+	var seen store.Delivery
 	group.Go(func() {
-		if err := second.WatchHandled(t.Context(), "dlv_1", func(h store.Handled) { seen = h }); err != nil {
+		if err := second.WatchEnd(t.Context(), "dlv_1", func(d store.Delivery) { seen = d }); err != nil {
 			t.Error(err)
 		}
 	})
-	for _, h := range []store.Handled{{Outcome: store.Finished, Attempts: 2}, {Outcome: store.DeadLettered, Attempts: 3}} {
-		if err := first.Remember(t.Context(), "dlv_1", h); err != nil {
-			t.Fatal(err)
-		}
+	mine, theirs := must[store.Delivery](t)(first.Delivery(t.Context(), "dlv_1")), must[store.Delivery](t)(second.Delivery(t.Context(), "dlv_1"))
+	mine.Begun, theirs.Begun = 1, 1
+	if err := first.SaveDelivery(t.Context(), "dlv_1", &mine); err != nil {
+		t.Fatal(err)
+	}
+	if err := second.SaveDelivery(t.Context(), "dlv_1", &theirs); !errors.Is(err, broker.ErrConflict) {
+		t.Errorf("both began: %v", err)
+	}
+	mine.Outcome, mine.Attempts = store.Finished, 1
+	if err := first.SaveDelivery(t.Context(), "dlv_1", &mine); err != nil {
+		t.Fatal(err)
 	}
 	group.Wait()
-	if seen.Outcome != store.Finished || seen.Attempts != 2 {
+	if seen.Outcome != store.Finished || seen.Attempts != 1 || seen.At.IsZero() {
 		t.Errorf("remembered %+v", seen)
 	}
-	if done := must[bool](t)(second.Handled(t.Context(), "dlv_1")); !done {
-		t.Error("forgotten")
+	if now := must[store.Delivery](t)(second.Delivery(t.Context(), "dlv_1")); now.Outcome != store.Finished {
+		t.Errorf("read %+v", now)
+	}
+}
+
+func TestOfManyFailuresTheFirstAndTheNewestAreKept(t *testing.T) {
+	t.Parallel()
+	var d store.Delivery
+	for n := 1; n <= 50; n++ {
+		d.Fail(broker.Failure{Attempt: n}, time.Time{})
+	}
+	if d.Attempts != 50 || len(d.Errors) != 20 || d.Errors[0].Attempt != 1 || d.Errors[1].Attempt != 32 || d.Errors[19].Attempt != 50 {
+		t.Errorf("kept %+v", d)
 	}
 }
 
@@ -51,10 +67,10 @@ func TestAWatchedMessageShowsEachStep(t *testing.T) {
 		steps = append(steps, now.Status)
 		switch now.Status {
 		case client.Queued:
-			must[client.Message](t)(s.BeginSend(t.Context(), slack, m, 1))
+			must[client.Message](t)(s.BeginSend(t.Context(), slack, m, false))
 		case client.Sending:
 			if now.Ambiguous == 0 {
-				if err := s.MarkAmbiguous(t.Context(), demo, m.ID); err != nil {
+				if _, err := s.MarkAmbiguous(t.Context(), demo, m.ID); err != nil {
 					t.Error(err)
 				}
 				return false
@@ -72,7 +88,7 @@ func TestAWatchedMessageShowsEachStep(t *testing.T) {
 	if diff := cmp.Diff(want, steps); diff != "" {
 		t.Errorf("steps (-want +got):\n%s", diff)
 	}
-	if err := s.MarkAmbiguous(t.Context(), demo, m.ID); err != nil {
+	if _, err := s.MarkAmbiguous(t.Context(), demo, m.ID); err != nil {
 		t.Fatal(err)
 	}
 	if after := must[*client.MessageOutput](t)(as(s, bot).GetMessage(t.Context(), m.ID)).Message; after.Ambiguous != 1 {

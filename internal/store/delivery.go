@@ -24,25 +24,102 @@ const (
 	DeadLettered Outcome = "dead_letter"
 )
 
-// Handled is what is remembered of a delivery that is at its end.
-type Handled struct {
-	Outcome  Outcome   `json:"outcome"`
-	At       time.Time `json:"at"`
-	Worker   string    `json:"worker"`
-	Attempts int       `json:"attempts"`
-	Cost     float64   `json:"cost,omitempty"` // of an action
+// Delivery is what is remembered of a delivery: while it is at work, which
+// attempts were made at it; and once it is at its end, how it ended.
+type Delivery struct {
+	Outcome Outcome `json:"outcome,omitempty"` // empty while it is not at its end
+	// At is when it ended.
+	At time.Time `json:"at,omitzero"`
+	// Worker is who made the last attempt.
+	Worker string `json:"worker,omitempty"`
+	// Attempts is how many attempts have ended, those aside that a drain cut
+	// short; Begun is the number of the last one that began. An attempt that
+	// began and has not ended is at work, or died with its worker.
+	Attempts int `json:"attempts"`
+	Begun    int `json:"begun,omitempty"`
+	// Errors are those of failed attempts: the first, and the newest.
+	Errors []broker.Failure `json:"errors,omitempty"`
+	// NotBefore is when the next attempt may begin.
+	NotBefore time.Time `json:"notBefore,omitzero"`
+	// GivenUp is why there will be no further attempt. It is recorded before
+	// the dead letter is stored, so that whoever goes on stores it, and does
+	// not try once more.
+	GivenUp string `json:"givenUp,omitempty"`
+	// Uncertain tells that an attempt may have reached the platform.
+	Uncertain bool `json:"uncertain,omitempty"`
+	// Stream and Seq are where its message is. Another message of the same
+	// delivery is a copy.
+	Stream broker.Stream `json:"stream,omitempty"`
+	Seq    uint64        `json:"seq,omitempty"`
+	// RetryOf is the dead letter whose retry this is.
+	RetryOf string  `json:"retryOf,omitempty"`
+	Cost    float64 `json:"cost,omitempty"` // of an action
 	// Answer is what the handler of a webhook answered its platform, also when
 	// that came too late.
 	Answer *events.Response `json:"answer,omitempty"`
+
+	revision uint64
 }
 
-// Handled tells whether a delivery is at its end.
-func (s *Store) Handled(ctx context.Context, delivery string) (bool, error) {
-	_, err := s.seen.Get(ctx, broker.Key(delivery))
-	if errors.Is(err, broker.ErrNoKey) {
-		return false, nil
+// maxErrors bounds how many failures are kept.
+const maxErrors = 20
+
+// Fail adds the failure of an attempt.
+func (d *Delivery) Fail(failure broker.Failure, notBefore time.Time) {
+	d.Attempts, d.NotBefore = failure.Attempt, notBefore
+	if len(d.Errors) == maxErrors {
+		d.Errors = append(d.Errors[:1], d.Errors[2:]...)
 	}
-	return err == nil, err
+	d.Errors = append(d.Errors, failure)
+}
+
+// Begin makes it a delivery whose dead letter is sent again: at its beginning,
+// but for the errors that there were.
+func (d *Delivery) Begin(letter string) {
+	*d = Delivery{RetryOf: letter, Errors: d.Errors, revision: d.revision}
+}
+
+// End leaves out what matters only before the end.
+func (d *Delivery) End() {
+	d.Begun, d.NotBefore, d.GivenUp, d.Uncertain = 0, time.Time{}, "", false
+}
+
+// Replace has this one saved in the place of another.
+func (d *Delivery) Replace(other Delivery) { d.revision = other.revision }
+
+// Delivery returns what is remembered of a delivery, the zero value if nothing
+// is.
+func (s *Store) Delivery(ctx context.Context, id string) (Delivery, error) {
+	d, revision, err := load[Delivery](ctx, s.seen, broker.Key(id))
+	if errors.Is(err, broker.ErrNoKey) {
+		return Delivery{}, nil
+	}
+	d.revision = revision
+	return d, err
+}
+
+// SaveDelivery writes down what is to be remembered of a delivery, for as long
+// as platforms may send it again. It is [broker.ErrConflict] when somebody
+// else wrote since this one was read.
+func (s *Store) SaveDelivery(ctx context.Context, id string, d *Delivery) error {
+	if d.Outcome != "" {
+		d.At = s.now().UTC()
+	}
+	value, err := json.Marshal(d)
+	if err != nil {
+		return fmt.Errorf("encode delivery %s: %w", id, err)
+	}
+	var revision uint64
+	if d.revision == 0 {
+		revision, err = s.seen.Create(ctx, broker.Key(id), value)
+	} else {
+		revision, err = s.seen.Update(ctx, broker.Key(id), value, d.revision)
+	}
+	if err != nil {
+		return fmt.Errorf("record delivery %s: %w", id, err)
+	}
+	d.revision = revision
+	return nil
 }
 
 // AnswerTo returns what a webhook's handler answered; nil when the delivery is
@@ -52,22 +129,11 @@ func AnswerTo(ctx context.Context, b *broker.Broker, delivery string) (*events.R
 	if err != nil {
 		return nil, err
 	}
-	handled, _, err := load[Handled](ctx, seen, broker.Key(delivery))
+	handled, _, err := load[Delivery](ctx, seen, broker.Key(delivery))
 	if errors.Is(err, broker.ErrNoKey) {
 		return nil, nil
 	}
 	return handled.Answer, err
-}
-
-// Remember writes down that a delivery is at its end, for as long as platforms
-// may send it again. What was remembered first stands.
-func (s *Store) Remember(ctx context.Context, delivery string, h Handled) error {
-	h.At = s.now().UTC()
-	err := create(ctx, s.seen, broker.Key(delivery), h)
-	if errors.Is(err, broker.ErrConflict) {
-		return nil
-	}
-	return err
 }
 
 // Usage is what an installation's actions cost in one month.
@@ -111,11 +177,14 @@ func (s *Store) Usage(ctx context.Context, webhookID string) ([]Usage, error) {
 	return all, nil
 }
 
-// WatchHandled calls visit once the delivery is at its end, and returns when
-// visit has returned or ctx ends.
-func (s *Store) WatchHandled(ctx context.Context, delivery string, visit func(Handled)) error {
-	return watchKey(ctx, s.seen, broker.Key(delivery), func(h Handled) bool {
-		visit(h)
+// WatchEnd calls visit once the delivery is at its end, and returns when visit
+// has returned or ctx ends.
+func (s *Store) WatchEnd(ctx context.Context, delivery string, visit func(Delivery)) error {
+	return watchKey(ctx, s.seen, broker.Key(delivery), func(d Delivery) bool {
+		if d.Outcome == "" {
+			return false
+		}
+		visit(d)
 		return true
 	})
 }

@@ -1,0 +1,169 @@
+package broker
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Place is where something waits in a queue: a lane; with a Seq, one delivery
+// without an ordering key; without a Key, all that an installation has there.
+type Place struct {
+	Queue        Stream
+	Partition    int
+	Installation string // as a subject has it
+	Key          string // likewise
+	Seq          uint64
+}
+
+// Place is the lane's place, and that of one delivery when it is keyless.
+func (l Lane) Place(seq uint64) Place {
+	partition, _ := strconv.Atoi(l.token(1))
+	p := Place{
+		Queue: Stream(strings.ToUpper(l.token(0))), Partition: partition, Installation: l.token(2), Key: l.token(3),
+	}
+	if l.Keyless() {
+		p.Seq = seq
+	}
+	return p
+}
+
+// Lane is the lane of the place, with a wildcard for a key when it has none.
+func (p Place) Lane() Lane {
+	key := p.Key
+	if key == "" {
+		key = "*"
+	}
+	return Lane(p.Queue.prefix() + "." + strconv.Itoa(p.Partition) + "." + p.Installation + "." + key)
+}
+
+const parkedKeys = "parked"
+
+func (p Place) key() string {
+	key := fmt.Sprintf("%s.%d.%s.%s", parkedKeys, p.Partition, p.Queue.prefix(), p.Installation)
+	if p.Key != "" {
+		key += "." + p.Key
+	}
+	if p.Seq != 0 {
+		key += "." + strconv.FormatUint(p.Seq, 10)
+	}
+	return key
+}
+
+func parsePlace(key string) (Place, error) {
+	tokens := strings.Split(key, ".")
+	if len(tokens) < 4 || len(tokens) > 6 {
+		return Place{}, fmt.Errorf("%q names no place", key)
+	}
+	partition, err := strconv.Atoi(tokens[1])
+	p := Place{Queue: Stream(strings.ToUpper(tokens[2])), Partition: partition, Installation: tokens[3]}
+	if len(tokens) > 4 {
+		p.Key = tokens[4]
+	}
+	if len(tokens) > 5 && err == nil {
+		p.Seq, err = strconv.ParseUint(tokens[5], 10, 64)
+	}
+	if err != nil {
+		return Place{}, fmt.Errorf("%q names no place: %w", key, err)
+	}
+	return p, nil
+}
+
+// Parked says that something waits for which no doorbell rings any more.
+// Whoever owns its partition sees to it.
+type Parked struct {
+	Place `json:"-"`
+	// After is the sequence up to which everything of the place is at its end.
+	After uint64 `json:"after"`
+	// Until is when it is to be gone on with.
+	Until time.Time `json:"until,omitzero"`
+	Why   string    `json:"why"` // one word, for people and metrics
+	// Revision grows with everything that is written about the place. Gone
+	// tells that this one took it away.
+	Revision uint64 `json:"-"`
+	Gone     bool   `json:"-"`
+}
+
+// Park writes down that something waits. A Revision of 0 overwrites whatever is
+// there; any other must be the current one, or [ErrConflict] is returned. Once
+// it has returned the new revision, the doorbells of the place may be silenced.
+func (b *Broker) Park(ctx context.Context, p Parked) (revision uint64, err error) {
+	cursors, err := b.Bucket(ctx, Cursors)
+	if err != nil {
+		return 0, err
+	}
+	value, err := json.Marshal(p)
+	if err != nil {
+		return 0, fmt.Errorf("encode what is parked: %w", err)
+	}
+	if p.Revision == 0 {
+		return cursors.Put(ctx, p.key(), value)
+	}
+	return cursors.Update(ctx, p.key(), value, p.Revision)
+}
+
+// Unpark takes away what was parked under the revision, or returns
+// [ErrConflict] when it was parked anew since.
+func (b *Broker) Unpark(ctx context.Context, place Place, revision uint64) error {
+	cursors, err := b.Bucket(ctx, Cursors)
+	if err != nil {
+		return err
+	}
+	return cursors.Delete(ctx, place.key(), revision)
+}
+
+// WatchParked hands over what is parked in a partition, then calls current
+// once, then hands over each change until ctx ends or NATS was away.
+func (b *Broker) WatchParked(ctx context.Context, partition int, current func(), visit func(Parked)) error {
+	cursors, err := b.Bucket(ctx, Cursors)
+	if err != nil {
+		return err
+	}
+	watching, stop := b.UntilReconnected(ctx)
+	defer stop()
+	return cursors.Watch(watching, fmt.Sprintf("%s.%d.>", parkedKeys, partition), current, func(e Entry) {
+		p, err := readParked(e)
+		if err != nil {
+			b.logger.WithError(err).Error("what is parked cannot be read, it is left where it is")
+			return
+		}
+		visit(p)
+	})
+}
+
+func readParked(e Entry) (p Parked, err error) {
+	if !e.Deleted {
+		if err := json.Unmarshal(e.Value, &p); err != nil {
+			return p, fmt.Errorf("decode %s: %w", e.Key, err)
+		}
+	}
+	p.Revision, p.Gone = e.Revision, e.Deleted
+	p.Place, err = parsePlace(e.Key)
+	return p, err
+}
+
+// parkedFloor is the sequence of a queue below which nothing that is parked is
+// waited for.
+func (b *Broker) parkedFloor(ctx context.Context, queue Stream) (floor uint64, waits bool, err error) {
+	cursors, err := b.Bucket(ctx, Cursors)
+	if err != nil {
+		return 0, false, err
+	}
+	var unreadable error
+	err = cursors.Scan(ctx, parkedKeys+".*."+queue.prefix()+".>", func(e Entry) {
+		p, err := readParked(e)
+		if err != nil {
+			unreadable = err
+		}
+		if !waits || p.After < floor {
+			floor, waits = p.After, true
+		}
+	})
+	if err == nil {
+		err = unreadable
+	}
+	return floor, waits, err
+}

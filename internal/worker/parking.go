@@ -1,0 +1,268 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/towpath/towpath/internal/broker"
+)
+
+// held asks to go on later. What waits for long is parked: written down, and
+// its doorbells silenced, so that NATS goes on ringing for others.
+type held struct {
+	until time.Time // zero when nobody knows
+	why   string
+}
+
+// Why a place is parked.
+const (
+	backoff = "backoff" // its last attempt failed
+	blocked = "blocked" // its installation takes nothing at the moment
+	limited = "limited" // its destination takes no more at the moment
+	busy    = "busy"    // its last owner is about to finish it
+	behind  = "backlog" // of an installation: more waits than may be rung for
+)
+
+// Error implements error.
+func (h *held) Error() string { return fmt.Sprintf("held until %s: %s", h.until, h.why) }
+
+// parkAfter is from which wait on a place is parked.
+const parkAfter = 5 * time.Second
+
+// until waits until a time, or asks to be parked when that is far away or too
+// much is waiting already.
+func (l *lane) until(at time.Time, why string) error {
+	d := at.Sub(l.Broker.Now())
+	if d <= 0 {
+		return nil
+	}
+	l.vacate()
+	if d > parkAfter || l.crowded() {
+		return &held{until: at, why: why}
+	}
+	wait(l.taking, d)
+	if l.taking.Err() != nil {
+		return errHandedOver
+	}
+	return nil
+}
+
+// crowded tells whether so many doorbells are held that whoever waits should
+// not hold one.
+func (l *lane) crowded() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.rung[l.place.Queue].held > maxHeld/2
+}
+
+// parked is a place that waits.
+type parked struct {
+	broker.Parked
+	timer *time.Timer // nil when only a change of the installation ends the wait
+}
+
+// write writes the lane down as waiting; what stands there already is replaced.
+func (l *lane) write(ctx context.Context, until time.Time, why string) (broker.Parked, error) {
+	l.mu.Lock()
+	entry := broker.Parked{Place: l.place, After: l.after, Until: until, Why: why, Revision: l.parked}
+	l.mu.Unlock()
+	revision, err := l.Broker.Park(ctx, entry)
+	if errors.Is(err, broker.ErrConflict) { // somebody else wrote too: the last one counts
+		entry.Revision = 0
+		revision, err = l.Broker.Park(ctx, entry)
+	}
+	entry.Revision = revision
+	return entry, err
+}
+
+// park writes down that the lane waits, silences its doorbells and ends it.
+func (l *lane) park(h *held) error {
+	entry, err := l.write(l.running, h.until, h.why)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for seq := range l.bells {
+		l.let(seq)
+	}
+	delete(l.lanes, l.place)
+	l.keep(entry)
+	return nil
+}
+
+// cover writes the lane down while it is at work, so that it need not hold
+// more doorbells than it has work for.
+func (l *lane) cover() error {
+	entry, err := l.write(l.running, l.Broker.Now(), behind)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.covering = false
+	if l.lanes[l.place] != l { // parked meanwhile
+		return nil
+	}
+	for seq := range l.bells {
+		l.let(seq)
+	}
+	l.parked, l.parkedAt, l.again = max(l.parked, entry.Revision), entry.Until, true
+	return nil
+}
+
+// refreshEvery is how often a lane that works on and on writes down anew how
+// far it is, so that handled history can make room.
+const refreshEvery = 10 * time.Second
+
+func (l *lane) refresh() error {
+	l.mu.Lock()
+	due := l.parked != 0 && l.Broker.Now().Sub(l.parkedAt) > refreshEvery
+	l.mu.Unlock()
+	if !due {
+		return nil
+	}
+	return l.cover()
+}
+
+// unpark takes away what was written down, unless a doorbell rang that nothing
+// else stands for.
+func (l *lane) unpark() error {
+	l.mu.Lock()
+	revision := l.parked
+	l.unparking = revision != 0 && !l.again && !l.covering
+	unparking := l.unparking
+	l.mu.Unlock()
+	if !unparking {
+		return nil
+	}
+	err := l.Broker.Unpark(l.running, l.place, revision)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.unparking = false
+	if err != nil && !errors.Is(err, broker.ErrConflict) {
+		return err
+	}
+	l.dropped[l.place] = max(l.dropped[l.place], revision)
+	if l.parked == revision {
+		l.parked = 0
+	}
+	return nil
+}
+
+// keep remembers what is parked until it is to be gone on with; the mutex is
+// held.
+func (p *partition) keep(entry broker.Parked) {
+	if before, ok := p.parked[entry.Place]; ok && before.timer != nil {
+		before.timer.Stop()
+	}
+	kept := &parked{Parked: entry}
+	if entry.Why != blocked || !entry.Until.IsZero() {
+		kept.timer = time.AfterFunc(entry.Until.Sub(p.Broker.Now()), func() { p.wake(entry.Place, entry.Revision) })
+	}
+	p.parked[entry.Place] = kept
+}
+
+// wake goes on with what was parked under a revision.
+func (p *partition) wake(place broker.Place, revision uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if kept, ok := p.parked[place]; ok && kept.Revision == revision {
+		p.resume(kept)
+	}
+}
+
+// resume puts what was parked to work; the mutex is held.
+func (p *partition) resume(kept *parked) {
+	if p.taking.Err() != nil {
+		return
+	}
+	if kept.timer != nil {
+		kept.timer.Stop()
+	}
+	delete(p.parked, kept.Place)
+	l := p.begin(kept.Place)
+	l.parked, l.parkedAt = kept.Revision, p.Broker.Now()
+}
+
+// watchParked knows what is parked in the partition, from whichever owner, and
+// calls ready once it does. An owner that has not noticed yet that it is none
+// may still park something, so watching never ends before the partition does.
+func (p *partition) watchParked(ctx context.Context, ready func()) {
+	for ctx.Err() == nil {
+		there, complete := map[broker.Place]bool{}, false
+		err := p.Broker.WatchParked(ctx, p.number, func() {
+			p.forgetAllBut(there)
+			complete = true
+			ready()
+		}, func(entry broker.Parked) {
+			if !complete {
+				there[entry.Place] = !entry.Gone
+			}
+			p.learn(entry)
+		})
+		if ctx.Err() == nil && !errors.Is(err, broker.ErrReconnected) {
+			p.Logger.WithError(err).WithField("partition", p.number).Debug("what is parked is not known at the moment")
+			wait(ctx, time.Second)
+		}
+	}
+}
+
+// learn takes in what was written about a place.
+func (p *partition) learn(entry broker.Parked) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.taking.Err() != nil {
+		return
+	}
+	if entry.Key == "" {
+		p.learnBacklog(entry)
+		return
+	}
+	if entry.Revision <= p.dropped[entry.Place] {
+		return // it was taken away since, as will be told
+	}
+	delete(p.dropped, entry.Place)
+	if l, ok := p.lanes[entry.Place]; ok {
+		if !entry.Gone && entry.Revision > l.parked { // its own, or that of an owner that is none any more
+			l.parked, l.parkedAt = entry.Revision, p.Broker.Now()
+		}
+		return
+	}
+	kept, known := p.parked[entry.Place]
+	switch {
+	case known && entry.Revision <= kept.Revision:
+	case !entry.Gone:
+		p.keep(entry)
+	case known:
+		p.resume(kept) // whoever took it away may have missed something
+	}
+}
+
+// forgetAllBut wakes what is not parked any more, which nobody could tell while
+// NATS was away.
+func (p *partition) forgetAllBut(there map[broker.Place]bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for place, kept := range p.parked {
+		if !there[place] {
+			p.resume(kept)
+		}
+	}
+}
+
+// unblock looks again at what waits for a change of its installation.
+func (p *partition) unblock() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, kept := range p.parked {
+		if kept.Why == blocked && !p.blocks(kept.Installation) {
+			p.resume(kept)
+		}
+	}
+	for _, b := range p.backlogs {
+		b.poke()
+	}
+}
