@@ -3,7 +3,6 @@ package handlerstest
 import (
 	"bytes"
 	"encoding/json"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -54,11 +53,13 @@ func (h ownerHook) Fire(e *logrus.Entry) error {
 	return nil
 }
 
-// since returns what the bot's owner was told from a number on.
-func (d *diary) since(n int) []string {
+// take returns what the bot's owner was told since it was last asked.
+func (d *diary) take() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return slices.Clone(d.toldTo[min(n, len(d.toldTo)):])
+	told := d.toldTo
+	d.toldTo = nil
+	return told
 }
 
 // watch fails the test when a secret is in the log or in an outcome.

@@ -2,7 +2,6 @@ package handlerstest
 
 import (
 	"context"
-	"slices"
 	"sync"
 
 	"github.com/towpath/towpath/pkg/client"
@@ -11,6 +10,7 @@ import (
 // Call is one thing that a handler asked of its client.
 type Call struct {
 	Operation string // "createMessage"
+	Effect    bool   // that it is made to change something
 	// Input and Output are pointers to the operation's types in package client,
 	// such as *client.CreateMessageInput and *client.MessageOutput.
 	Input, Output any
@@ -36,7 +36,7 @@ func (j *journal) Do(ctx context.Context, call client.Call, in, out any) error {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.calls = append(j.calls, Call{call.Operation.Name, in, out, err})
+	j.calls = append(j.calls, Call{call.Operation.Name, call.Operation.Effect, in, out, err})
 	return err
 }
 
@@ -46,9 +46,11 @@ func (j *journal) fail(err error) {
 	j.broken = err
 }
 
-// since returns the calls from a number on.
-func (j *journal) since(n int) []Call {
+// take returns the calls since it was last asked.
+func (j *journal) take() []Call {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return slices.Clone(j.calls[min(n, len(j.calls)):])
+	calls := j.calls
+	j.calls = nil
+	return calls
 }

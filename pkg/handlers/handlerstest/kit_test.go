@@ -33,7 +33,7 @@ func TestWebhookBecomesAMessage(t *testing.T) {
 	if len(o.Parts) != 1 || o.Parts[0].ID != "h-1" || o.Parts[0].Key != "R1" || !strings.HasPrefix(o.Parts[0].DeliveryID, "dlv_") {
 		t.Errorf("parts are %+v", o.Parts)
 	}
-	if diff := cmp.Diff([]string{"getOrCreateConversation", "getOrCreateUser", "createMessage"}, o.Names()); diff != "" {
+	if diff := cmp.Diff([]string{"getOrCreateConversation", "getOrCreateUser", "createMessage"}, o.Effects()); diff != "" {
 		t.Error(diff)
 	}
 	if len(o.Messages) != 1 || string(o.Messages[0].Payload) != `{"text":"tea"}` || o.Messages[0].Tags["id"] != "h-1" || o.Messages[0].Direction != client.Incoming {

@@ -73,11 +73,13 @@ type Part struct {
 	Err        error
 }
 
-// Names returns the operations of the calls, in order.
-func (o Outcome) Names() []string {
+// Effects returns the operations of the calls that change something, in order.
+func (o Outcome) Effects() []string {
 	names := []string{}
 	for _, call := range o.Calls {
-		names = append(names, call.Operation)
+		if call.Effect {
+			names = append(names, call.Operation)
+		}
 	}
 	return names
 }

@@ -64,7 +64,7 @@ func (k *Kit) job(id string, operation events.Operation, source, key string, dat
 // attempt runs jobs one by one and gathers what came of them.
 func (k *Kit) attempt(jobs ...dispatch.Job) Outcome {
 	k.tb.Helper()
-	calls, told, arrived := len(k.journal.since(0)), len(k.log.since(0)), len(k.Platform.Requests())
+	arrived := len(k.Platform.Requests())
 	o := Outcome{Status: 200, Verdict: handlers.Verdict{Decision: handlers.Done}, jobs: jobs}
 	for _, job := range jobs {
 		result := k.one(job, &o)
@@ -82,8 +82,8 @@ func (k *Kit) attempt(jobs ...dispatch.Job) Outcome {
 			})
 		}
 	}
-	note(&o, k.journal.since(calls))
-	o.Requests, o.Told = k.Requests(), k.log.since(told)
+	note(&o, k.journal.take())
+	o.Requests, o.Told = k.Requests(), k.log.take()
 	o.Requests = o.Requests[min(arrived, len(o.Requests)):]
 	said := o.Verdict.Message
 	if o.Err != nil {

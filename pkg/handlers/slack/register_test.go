@@ -9,37 +9,34 @@ import (
 
 	"github.com/towpath/towpath/pkg/handlers"
 	"github.com/towpath/towpath/pkg/handlers/fake"
+	"github.com/towpath/towpath/pkg/handlers/handlerstest"
 	"github.com/towpath/towpath/pkg/handlers/slack"
 )
 
-const webhookURL = "https://towpath.example/webhooks/w1"
-
 func TestRegisterRemembersWhoTheBotIs(t *testing.T) {
 	t.Parallel()
-	i := install(t)
+	kit := install(t)
 	for range 2 { // registering again is nothing special
-		if err := i.Register(t.Context(), i.base, webhookURL); err != nil {
-			t.Fatal(err)
+		o := kit.Register()
+		if o.Err != nil || len(o.Told) == 0 || !strings.Contains(o.Told[0], "enter "+handlerstest.WebhookURL) {
+			t.Fatalf("%v, owner was told %q", o.Err, o.Told)
 		}
 	}
 	var stored slack.Webhook
-	if err := json.Unmarshal(i.recorder.states["webhook"], &stored); err != nil {
+	if err := json.Unmarshal(kit.State("webhook"), &stored); err != nil {
 		t.Fatal(err)
 	}
-	want := slack.Webhook{WebhookURL: webhookURL, TeamID: "T0TOWPATH1", BotID: "B0TOWPATH1", BotUserID: "U0TOWPATH1"}
+	want := slack.Webhook{WebhookURL: handlerstest.WebhookURL, TeamID: "T0TOWPATH1", BotID: "B0TOWPATH1", BotUserID: "U0TOWPATH1"}
 	if diff := cmp.Diff(want, stored); diff != "" {
 		t.Error(diff)
 	}
-	if lines := i.log.all(); len(lines) == 0 || !strings.Contains(lines[0], "enter "+webhookURL) {
-		t.Errorf("owner was told %q", lines)
-	}
 	for range 2 {
-		if err := i.Unregister(t.Context(), i.base, webhookURL); err != nil {
-			t.Fatal(err)
+		if o := kit.Unregister(); o.Err != nil {
+			t.Fatal(o.Err)
 		}
 	}
-	if len(i.recorder.states) > 0 {
-		t.Errorf("states are left: %s", i.recorder.states)
+	if left := kit.State("webhook"); left != nil {
+		t.Errorf("state is left: %s", left)
 	}
 }
 
@@ -55,26 +52,19 @@ func TestRegisterFails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			i := install(t)
-			if err := i.platform.Script(tc.rule); err != nil {
-				t.Fatal(err)
+			kit := install(t)
+			kit.Script(tc.rule)
+			if o := kit.Register(); o.Verdict.Decision != tc.want {
+				t.Errorf("%v is judged %s, want %s", o.Err, o.Verdict.Decision, tc.want)
 			}
-			if err := i.Register(t.Context(), i.base, webhookURL); decision(err) != tc.want {
-				t.Errorf("%v is judged %s, want %s", err, decision(err), tc.want)
-			}
-			if len(i.recorder.states) > 0 {
+			if kit.State("webhook") != nil {
 				t.Error("something was stored")
 			}
 		})
 	}
 }
 
-func TestEverySampleIsSignedWithTheCurrentSecret(t *testing.T) {
+func TestSamplesAreTaken(t *testing.T) {
 	t.Parallel()
-	current := configure(t, map[string]any{"botToken": "t", "signingSecret": "current"})
-	for name := range slack.Integration.Samples {
-		if err := current.Verify(install(t).sample(t, name, sampleArgs()), now); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
+	handlerstest.Samples(t, install(t))
 }

@@ -3,6 +3,7 @@ package slack_test
 import (
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -13,24 +14,21 @@ import (
 	"github.com/towpath/towpath/pkg/client"
 	"github.com/towpath/towpath/pkg/handlers"
 	"github.com/towpath/towpath/pkg/handlers/fake"
+	"github.com/towpath/towpath/pkg/handlers/handlerstest"
 	"github.com/towpath/towpath/pkg/handlers/slack"
 )
 
-func outgoing(typ, payload string, tags client.Tags) handlers.Outgoing {
-	return handlers.Outgoing{
-		Conversation: client.Conversation{ID: "conv_1", Channel: "channel", Tags: client.Tags{"channelId": "C1"}},
-		Message:      client.Message{ID: "msg_1", Type: typ, Payload: json.RawMessage(payload), Tags: tags},
-	}
+func outgoing(typ, payload string, tags client.Tags) handlerstest.Message {
+	return handlerstest.Message{Type: typ, Payload: payload, Conversation: client.Tags{"channelId": "C1"}, Tags: tags}
 }
 
 // sent returns the arguments of the one accepted call of a method.
-func (i *installation) sent(t *testing.T, method string) url.Values {
+func sent(t *testing.T, o handlerstest.Outcome, method string) url.Values {
 	t.Helper()
-	requests := i.platform.Requests()
-	if len(requests) != 1 || !requests[0].Accepted || requests[0].Path != "/slack/api/"+method {
-		t.Fatalf("the platform got %+v", requests)
+	if len(o.Requests) != 1 || !o.Requests[0].Accepted || o.Requests[0].Path != "/api/"+method {
+		t.Fatalf("%v, the platform got %+v", o.Err, o.Requests)
 	}
-	form, err := url.ParseQuery(requests[0].Body)
+	form, err := url.ParseQuery(o.Requests[0].Body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +38,7 @@ func (i *installation) sent(t *testing.T, method string) url.Values {
 func TestMessagesAreSentAndAcked(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		message handlers.Outgoing
+		message handlerstest.Message
 		want    url.Values
 	}{
 		"a text": {outgoing("text", `{"text":"Tea & <cake>"}`, nil), url.Values{"text": {"Tea & <cake>"}}},
@@ -55,21 +53,16 @@ func TestMessagesAreSentAndAcked(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			i := install(t)
-			if err := i.Message(t.Context(), i.base, tc.message); err != nil {
-				t.Fatal(err)
+			o := install(t).Send(tc.message)
+			if o.Err != nil {
+				t.Fatal(o.Err)
 			}
 			tc.want.Set("channel", "C1")
-			if diff := cmp.Diff(tc.want, i.sent(t, "chat.postMessage")); diff != "" {
+			if diff := cmp.Diff(tc.want, sent(t, o, "chat.postMessage")); diff != "" {
 				t.Error(diff)
 			}
-			acked := i.recorder.asked("updateMessage")
-			if len(acked) != 1 {
-				t.Fatalf("acked %d times", len(acked))
-			}
-			ack := acked[0].(*client.UpdateMessageInput)
-			if ack.ID != "msg_1" || !strings.Contains(ack.Tags["messageId"], ".") {
-				t.Errorf("ack is %+v", ack)
+			if len(o.Acks) != 1 || !strings.Contains(o.Acks[0]["messageId"], ".") || o.Message.AckedAt == nil {
+				t.Errorf("acks are %v", o.Acks)
 			}
 		})
 	}
@@ -77,40 +70,39 @@ func TestMessagesAreSentAndAcked(t *testing.T) {
 
 func TestSendMessageActionCostsOne(t *testing.T) {
 	t.Parallel()
-	i := install(t)
-	result, err := i.Action(t.Context(), i.base, "sendMessage", json.RawMessage(`{"channelId":"C1","text":"a","threadId":"1.1"}`))
-	if err != nil {
-		t.Fatal(err)
+	o := install(t).Action("sendMessage", `{"channelId":"C1","text":"a","threadId":"1.1"}`)
+	if o.Err != nil {
+		t.Fatal(o.Err)
 	}
 	var out slack.Sent
-	if err := json.Unmarshal(result.Output, &out); err != nil {
+	if err := json.Unmarshal(o.Action.Output, &out); err != nil {
 		t.Fatal(err)
 	}
-	if out.MessageID == "" || out.MessageID != out.Timestamp || result.Cost != 1 {
-		t.Errorf("result is %s at %v", result.Output, result.Cost)
+	if out.MessageID == "" || out.MessageID != out.Timestamp || o.Action.Cost != 1 {
+		t.Errorf("result is %s at %v", o.Action.Output, o.Action.Cost)
 	}
 	want := url.Values{"channel": {"C1"}, "text": {"a"}, "thread_ts": {"1.1"}}
-	if diff := cmp.Diff(want, i.sent(t, "chat.postMessage")); diff != "" {
+	if diff := cmp.Diff(want, sent(t, o, "chat.postMessage")); diff != "" {
 		t.Error(diff)
 	}
-	if len(i.recorder.calls) > 0 {
-		t.Errorf("asked for %v", i.recorder.calls)
+	if len(o.Effects()) > 0 {
+		t.Errorf("asked for %v", o.Effects())
 	}
 }
 
 func TestTimestampsAreUniqueAndGrow(t *testing.T) {
 	t.Parallel()
-	i := install(t)
+	kit := install(t)
 	last := ""
 	for range 50 {
-		result, err := i.Action(t.Context(), i.base, "sendMessage", json.RawMessage(`{"channelId":"C1","text":"a"}`))
-		if err != nil {
-			t.Fatal(err)
+		o := kit.Action("sendMessage", `{"channelId":"C1","text":"a"}`)
+		if o.Err != nil {
+			t.Fatal(o.Err)
 		}
-		if string(result.Output) <= last {
-			t.Fatalf("%s after %s", result.Output, last)
+		if string(o.Action.Output) <= last {
+			t.Fatalf("%s after %s", o.Action.Output, last)
 		}
-		last = string(result.Output)
+		last = string(o.Action.Output)
 	}
 }
 
@@ -165,23 +157,17 @@ func TestErrorsOfSlack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			i := install(t)
-			if err := i.platform.Script(tc.rule); err != nil {
-				t.Fatal(err)
+			kit := install(t)
+			kit.Script(tc.rule)
+			o := kit.Send(outgoing("text", `{"text":"a"}`, nil))
+			if v := o.Verdict; v.Decision != tc.want || v.After != tc.after || !strings.Contains(v.Message, tc.message) {
+				t.Errorf("%v is judged %+v, want %s after %s, told %q", o.Err, v, tc.want, tc.after, tc.message)
 			}
-			err := i.Message(t.Context(), i.base, outgoing("text", `{"text":"a"}`, nil))
-			verdict := handlers.Judge(err)
-			if verdict.Decision != tc.want || verdict.After != tc.after || !strings.Contains(verdict.Message, tc.message) {
-				t.Errorf("%v is judged %+v, want %s after %s, told %q", err, verdict, tc.want, tc.after, tc.message)
-			}
-			if err != nil && strings.Contains(err.Error(), botToken) {
-				t.Errorf("the error tells the token: %v", err)
-			}
-			if n := len(i.platform.Requests()); n != 1 {
+			if n := len(o.Requests); n != 1 {
 				t.Errorf("%d requests, want 1", n)
 			}
-			if n := len(i.recorder.calls); n > 0 {
-				t.Errorf("acked what was not taken: %v", i.recorder.calls)
+			if len(o.Effects()) > 0 {
+				t.Errorf("acked what was not taken: %v", o.Effects())
 			}
 		})
 	}
@@ -189,27 +175,20 @@ func TestErrorsOfSlack(t *testing.T) {
 
 func TestTextsAreSentWholeOrNotAtAll(t *testing.T) {
 	t.Parallel()
-	i := install(t)
-	text := func(n int) handlers.Outgoing {
+	kit := install(t)
+	text := func(n int) handlerstest.Message {
 		return outgoing("text", `{"text":"`+strings.Repeat("é", n)+`"}`, nil)
 	}
-	if err := i.Message(t.Context(), i.base, text(40_000)); err != nil {
-		t.Fatal(err)
-	}
-	i.sent(t, "chat.postMessage")
-	if err := i.Message(t.Context(), i.base, text(40_001)); decision(err) != handlers.GiveUp || len(i.platform.Requests()) != 1 {
-		t.Errorf("got %v after %d requests", err, len(i.platform.Requests()))
+	sent(t, kit.Send(text(40_000)), "chat.postMessage")
+	if o := kit.Send(text(40_001)); o.Verdict.Decision != handlers.GiveUp || len(o.Requests) > 0 {
+		t.Errorf("got %v after %d requests", o.Err, len(o.Requests))
 	}
 }
 
 func TestLongCaptionsAreCutToWhatSlackShows(t *testing.T) {
 	t.Parallel()
-	i := install(t)
 	payload := `{"imageUrl":"https://x/a.png","caption":"` + strings.Repeat("é", 3001) + `"}`
-	if err := i.Message(t.Context(), i.base, outgoing("image", payload, nil)); err != nil {
-		t.Fatal(err)
-	}
-	form := i.sent(t, "chat.postMessage")
+	form := sent(t, install(t).Send(outgoing("image", payload, nil)), "chat.postMessage")
 	var blocks []struct {
 		AltText string `json:"alt_text"`
 		Text    struct {
@@ -227,14 +206,10 @@ func TestLongCaptionsAreCutToWhatSlackShows(t *testing.T) {
 
 func TestTokenIsInNoRecordedBody(t *testing.T) {
 	t.Parallel()
-	i := install(t)
-	if err := i.Register(t.Context(), i.base, "https://towpath.example/w"); err != nil {
-		t.Fatal(err)
-	}
-	if err := i.Message(t.Context(), i.base, outgoing("text", `{"text":"a"}`, nil)); err != nil {
-		t.Fatal(err)
-	}
-	for _, r := range i.platform.Requests() {
+	kit := install(t)
+	kit.Register()
+	kit.Send(outgoing("text", `{"text":"a"}`, nil))
+	for _, r := range kit.Requests() {
 		if !r.Accepted || strings.Contains(r.Body, "token") || strings.Contains(r.Path, "token") {
 			t.Errorf("request is %+v", r)
 		}
@@ -253,28 +228,22 @@ func TestFakeRefusesAsSlackDoes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			i := install(t)
-			request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, i.server.URL+"/slack/api/"+tc.path, strings.NewReader(tc.body))
-			if err != nil {
-				t.Fatal(err)
-			}
+			kit := install(t)
+			request := httptest.NewRequest(http.MethodPost, "/slack/api/"+tc.path, strings.NewReader(tc.body))
 			request.Header.Set("Content-Type", tc.contentType)
 			if tc.token != "" {
 				request.Header.Set("Authorization", "Bearer "+tc.token)
 			}
-			response, err := i.server.Client().Do(request)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer response.Body.Close()
+			response := httptest.NewRecorder()
+			kit.Platform.ServeHTTP(response, request)
 			var answer json.RawMessage
 			if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
 				t.Fatal(err)
 			}
-			if response.StatusCode != http.StatusOK || !strings.Contains(string(answer), tc.want) {
-				t.Errorf("answer is %s %s, want %s", response.Status, answer, tc.want)
+			if response.Code != http.StatusOK || !strings.Contains(string(answer), tc.want) {
+				t.Errorf("answer is %s %s, want %s", response.Result().Status, answer, tc.want)
 			}
-			if accepted := i.platform.Requests()[0].Accepted; accepted != strings.Contains(tc.want, "true") {
+			if accepted := kit.Requests()[0].Accepted; accepted != strings.Contains(tc.want, "true") {
 				t.Errorf("recorded as accepted: %v", accepted)
 			}
 		})

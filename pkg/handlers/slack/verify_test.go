@@ -1,15 +1,13 @@
 package slack_test
 
 import (
-	"encoding/json"
-	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/towpath/towpath/pkg/events"
+	"github.com/towpath/towpath/pkg/handlers/handlerstest"
+	"github.com/towpath/towpath/pkg/handlers/slack"
 )
 
 // slashCommand is the example in Slack's own documentation of its signatures.
@@ -40,30 +38,23 @@ func TestDocumentedSlashCommandVerifies(t *testing.T) {
 	}
 }
 
-func TestVerifyRefusesWhatWasTamperedWith(t *testing.T) {
+func TestVerifyRefuses(t *testing.T) {
 	t.Parallel()
-	for name, tamper := range map[string]func(*events.Request, *time.Time){
-		"one byte of the body":       func(r *events.Request, _ *time.Time) { r.Body[20] ^= 1 },
-		"one byte more":              func(r *events.Request, _ *time.Time) { r.Body = append(r.Body, ' ') },
-		"an empty body":              func(r *events.Request, _ *time.Time) { r.Body = nil },
-		"no signature":               func(r *events.Request, _ *time.Time) { r.Header.Del("X-Slack-Signature") },
-		"an empty signature":         func(r *events.Request, _ *time.Time) { r.Header.Set("X-Slack-Signature", "") },
-		"no version":                 func(r *events.Request, _ *time.Time) { cut(r, "v0=") },
-		"no timestamp":               func(r *events.Request, _ *time.Time) { r.Header.Del("X-Slack-Request-Timestamp") },
-		"another timestamp":          func(r *events.Request, _ *time.Time) { r.Header.Set("X-Slack-Request-Timestamp", "1795253401") },
-		"two signatures":             func(r *events.Request, _ *time.Time) { r.Header.Add("X-Slack-Signature", "v0=00") },
-		"older than five minutes":    func(_ *events.Request, at *time.Time) { *at = at.Add(301 * time.Second) },
-		"five minutes in the future": func(_ *events.Request, at *time.Time) { *at = at.Add(-301 * time.Second) },
+	kit := install(t)
+	handlerstest.Refusals(t, kit, handlerstest.Scheme{
+		Sample: "message", Header: "X-Slack-Signature", Secret: "signingSecret", Tolerance: 5 * time.Minute,
+	})
+	for name, tamper := range map[string]func(*events.Request){
+		"no version":        func(r *events.Request) { cut(r, "v0=") },
+		"no timestamp":      func(r *events.Request) { r.Header.Del("X-Slack-Request-Timestamp") },
+		"another timestamp": func(r *events.Request) { r.Header.Set("X-Slack-Request-Timestamp", "1795253401") },
+		"two signatures":    func(r *events.Request) { r.Header.Add("X-Slack-Signature", "v0=00") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			i := install(t)
-			r, at := i.sample(t, "message", sampleArgs()), now
-			if err := i.Verify(r, at); err != nil {
-				t.Fatalf("untouched: %v", err)
-			}
-			tamper(r, &at)
-			if err := i.Verify(r, at); err == nil {
+			r := kit.With(t).Sample("message", sampleArgs())
+			tamper(r)
+			if err := kit.Installed.Verify(r, handlerstest.Now); err == nil {
 				t.Error("was accepted")
 			}
 		})
@@ -76,7 +67,7 @@ func cut(r *events.Request, prefix string) {
 
 func TestVerifyTakesBothSecretsWhileOneIsRotated(t *testing.T) {
 	t.Parallel()
-	r := install(t).sample(t, "message", sampleArgs())
+	r := install(t).Sample("message", sampleArgs())
 	for name, tc := range map[string]struct {
 		secrets any
 		ok      bool
@@ -88,7 +79,7 @@ func TestVerifyTakesBothSecretsWhileOneIsRotated(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			err := configure(t, map[string]any{"botToken": "t", "signingSecret": tc.secrets}).Verify(r, now)
+			err := configure(t, map[string]any{"botToken": "t", "signingSecret": tc.secrets}).Verify(r, handlerstest.Now)
 			if (err == nil) != tc.ok {
 				t.Errorf("got %v, want accepted: %v", err, tc.ok)
 			}
@@ -96,53 +87,9 @@ func TestVerifyTakesBothSecretsWhileOneIsRotated(t *testing.T) {
 	}
 }
 
-// vector is a signed request with the verdict it deserves.
-type vector struct {
-	ID       string            `json:"id"`
-	Platform string            `json:"platform"`
-	Secret   string            `json:"secret"`
-	Method   string            `json:"method"`
-	Headers  map[string]string `json:"headers"`
-	Body     string            `json:"body"`
-	Now      int64             `json:"now"`
-	Valid    bool              `json:"valid"`
-	Note     string            `json:"note"`
-}
-
 func TestVectors(t *testing.T) {
 	t.Parallel()
-	data, err := os.ReadFile(filepath.Join(testData(t), "vectors.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var vectors []vector
-	if err := json.Unmarshal(data, &vectors); err != nil {
-		t.Fatal(err)
-	}
-	for _, v := range vectors {
-		if v.Platform != "slack" {
-			continue
-		}
-		t.Run(v.ID, func(t *testing.T) {
-			t.Parallel()
-			r := &events.Request{Method: v.Method, Path: "/", Header: http.Header{}, Body: []byte(v.Body)}
-			for name, value := range v.Headers {
-				r.Header.Set(name, value)
-			}
-			err := configure(t, map[string]any{"botToken": "t", "signingSecret": v.Secret}).Verify(r, time.Unix(v.Now, 0))
-			if (err == nil) != v.Valid {
-				t.Errorf("got %v, want valid: %v (%s)", err, v.Valid, v.Note)
-			}
-		})
-	}
-}
-
-// testData is the folder of sample data that is too large to be committed.
-func testData(tb testing.TB) string {
-	tb.Helper()
-	folder := os.Getenv("TOWPATH_TESTDATA")
-	if folder == "" {
-		tb.Skip("TOWPATH_TESTDATA is not set: it names the folder with vectors.json and payloads/")
-	}
-	return folder
+	handlerstest.Vectors(t, slack.Integration, func(v handlerstest.Vector) string {
+		return `{"botToken":"t","signingSecret":"` + v.Secret + `"}`
+	})
 }

@@ -3,53 +3,57 @@ package slack_test
 import (
 	"encoding/json"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/towpath/towpath/pkg/client"
 	"github.com/towpath/towpath/pkg/events"
 	"github.com/towpath/towpath/pkg/handlers"
+	"github.com/towpath/towpath/pkg/handlers/handlerstest"
 	"github.com/towpath/towpath/pkg/handlers/slack"
 )
 
 func TestChallengeIsAnsweredAsPlainText(t *testing.T) {
 	t.Parallel()
-	i := install(t)
-	answer, ok := i.Handshake(i.sample(t, "url_verification", sampleArgs()))
-	if !ok {
-		t.Fatal("is taken for no handshake")
+	kit := install(t)
+	o := kit.Webhook(kit.Sample("url_verification", sampleArgs()))
+	if !o.Handshake {
+		t.Fatalf("is taken for no handshake: %+v", o)
 	}
-	if answer.Status != http.StatusOK || string(answer.Body) != "0TEST1" || answer.Header.Get("Content-Type") != "text/plain" {
+	if answer := o.Response; answer.Status != http.StatusOK || string(answer.Body) != "0TEST1" || answer.Header.Get("Content-Type") != "text/plain" {
 		t.Errorf("answer is %+v", answer)
 	}
-	if _, ok := i.Handshake(i.sample(t, "message", sampleArgs())); ok {
+	if o := kit.Webhook(kit.Sample("message", sampleArgs())); o.Handshake {
 		t.Error("a message is taken for a handshake")
 	}
 }
 
 func TestMessageReachesTheBot(t *testing.T) {
 	t.Parallel()
-	i := install(t)
-	parts, err := i.receive(t.Context(), i.sample(t, "message", sampleArgs()))
+	kit := install(t)
+	o := kit.Webhook(kit.Sample("message", sampleArgs()))
+	if o.Err != nil || len(o.Parts) != 1 || len(o.Messages) != 1 {
+		t.Fatalf("outcome is %+v", o)
+	}
+	if diff := cmp.Diff(handlers.Part{ID: "T0TOWPATH1:Ev0TEST1", Key: "C0TEST1"}, o.Parts[0].Part); diff != "" {
+		t.Error(diff)
+	}
+	m := o.Messages[0]
+	if diff := cmp.Diff(client.Tags{"messageId": "1795253400.123456"}, m.Tags) +
+		cmp.Diff(`{"text":"Hi \u003cthere\u003e"}`, string(m.Payload)) + cmp.Diff("text", m.Type); diff != "" {
+		t.Error(diff)
+	}
+	if in := kit.Conversation("channel", client.Tags{"channelId": "C0TEST1"}); in.ID != m.ConversationID {
+		t.Errorf("the conversation is not %+v", in)
+	}
+	by, err := kit.Client.GetUser(t.Context(), m.UserID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]handlers.Part{{ID: "T0TOWPATH1:Ev0TEST1", Key: "C0TEST1"}}, parts); diff != "" {
-		t.Error(diff)
-	}
-	want := []call{
-		{"getOrCreateConversation", &client.GetOrCreateConversationInput{Channel: "channel", Tags: client.Tags{"channelId": "C0TEST1"}}},
-		{"getOrCreateUser", &client.GetOrCreateUserInput{Tags: client.Tags{"slackUserId": "U0TEST1"}}},
-		{"createMessage", &client.CreateMessageInput{
-			ConversationID: "conv_1", UserID: "user_1", Type: "text", Payload: json.RawMessage(`{"text":"Hi \u003cthere\u003e"}`),
-			Tags: client.Tags{"messageId": "1795253400.123456"},
-		}},
-	}
-	if diff := cmp.Diff(want, i.recorder.calls); diff != "" {
+	if diff := cmp.Diff(client.Tags{"slackUserId": "U0TEST1"}, by.User.Tags); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -79,32 +83,30 @@ func TestWhatIsAMessage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			i := install(t)
-			i.recorder.states = map[string]json.RawMessage{"webhook": json.RawMessage(`{"botUserId":"UBOT"}`)}
+			kit := install(t)
+			kit.SetState("webhook", slack.Webhook{BotUserID: "UBOT"})
 			event := tc.event
 			if !strings.Contains(event, `"type"`) {
 				event = `{"type":"message","channel":"C1",` + event[1:]
 			}
-			r := post("application/json", `{"type":"event_callback","team_id":"T1","event_id":"Ev1","event":`+event+`}`)
-			if _, err := i.Webhook(t.Context(), i.base, r); err != nil {
-				t.Fatal(err)
+			o := kit.Unsigned(post("application/json", `{"type":"event_callback","team_id":"T1","event_id":"Ev1","event":`+event+`}`))
+			if o.Err != nil || o.Refused != nil {
+				t.Fatal(o.Err, o.Refused)
 			}
-			created := i.recorder.asked("createMessage")
 			if tc.text == "-" {
-				if len(i.recorder.calls) > 0 {
-					t.Errorf("asked for %v", i.recorder.calls)
+				if len(o.Effects()) > 0 {
+					t.Errorf("asked for %v", o.Effects())
 				}
 				return
 			}
-			if len(created) != 1 {
-				t.Fatalf("created %d messages", len(created))
+			if len(o.Messages) != 1 {
+				t.Fatalf("created %d messages", len(o.Messages))
 			}
-			in := created[0].(*client.CreateMessageInput)
 			var payload events.Text
-			if err := json.Unmarshal(in.Payload, &payload); err != nil {
+			if err := json.Unmarshal(o.Messages[0].Payload, &payload); err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(tc.text, payload.Text) + cmp.Diff(tc.tags, in.Tags); diff != "" {
+			if diff := cmp.Diff(tc.text, payload.Text) + cmp.Diff(tc.tags, o.Messages[0].Tags); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -113,24 +115,21 @@ func TestWhatIsAMessage(t *testing.T) {
 
 func TestBotDoesNotHearItself(t *testing.T) {
 	t.Parallel()
-	i := install(t)
-	if err := i.Register(t.Context(), i.base, "https://towpath.example/webhooks/w1"); err != nil {
-		t.Fatal(err)
+	kit := install(t)
+	if o := kit.Register(); o.Err != nil {
+		t.Fatal(o.Err)
 	}
-	if _, err := i.receive(t.Context(), i.sample(t, "message_bot", sampleArgs())); err != nil {
-		t.Fatal(err)
-	}
+	heard := []handlerstest.Outcome{kit.Webhook(kit.Sample("message_bot", sampleArgs()))}
 	for _, body := range []string{
 		`{"type":"message","channel":"C1","user":"U0TOWPATH1","text":"a","ts":"1.1"}`,
 		`{"type":"reaction_added","user":"U0TOWPATH1","reaction":"eyes","item":{"type":"message","channel":"C1","ts":"1.1"}}`,
 	} {
-		r := post("application/json", `{"type":"event_callback","team_id":"T1","event_id":"Ev1","event":`+body+`}`)
-		if _, err := i.Webhook(t.Context(), i.base, r); err != nil {
-			t.Fatal(err)
-		}
+		heard = append(heard, kit.Unsigned(post("application/json", `{"type":"event_callback","team_id":"T1","event_id":"Ev1","event":`+body+`}`)))
 	}
-	if made := append(i.recorder.asked("createMessage"), i.recorder.asked("createEvent")...); len(made) > 0 {
-		t.Errorf("the bot hears itself: %v", made)
+	for _, o := range heard {
+		if o.Err != nil || o.Refused != nil || len(o.Messages)+len(o.Events) > 0 {
+			t.Errorf("the bot hears itself: %+v", o)
+		}
 	}
 }
 
@@ -151,20 +150,19 @@ func TestEventsAreFired(t *testing.T) {
 	} {
 		t.Run(sample, func(t *testing.T) {
 			t.Parallel()
-			i := install(t)
-			parts, err := i.receive(t.Context(), i.sample(t, sample, sampleArgs()))
-			if err != nil {
-				t.Fatal(err)
+			kit := install(t)
+			o := kit.Webhook(kit.Sample(sample, sampleArgs()))
+			if o.Err != nil || len(o.Events) != 1 {
+				t.Fatalf("outcome is %+v", o)
 			}
-			if parts[0].Key != tc.key {
-				t.Errorf("key is %q, want %q", parts[0].Key, tc.key)
+			if o.Parts[0].Key != tc.key {
+				t.Errorf("key is %q, want %q", o.Parts[0].Key, tc.key)
 			}
 			payload, err := json.Marshal(tc.payload)
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := []call{{"createEvent", &client.CreateEventInput{Type: tc.event, Payload: payload}}}
-			if diff := cmp.Diff(want, i.recorder.calls); diff != "" {
+			if diff := cmp.Diff("slack:"+tc.event, o.Events[0].Type) + cmp.Diff(string(payload), string(o.Events[0].Payload)); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -174,6 +172,7 @@ func TestEventsAreFired(t *testing.T) {
 func TestSplit(t *testing.T) {
 	t.Parallel()
 	const form = "application/x-www-form-urlencoded; charset=utf-8"
+	kit := install(t)
 	for name, tc := range map[string]struct {
 		contentType, body string
 		want              handlers.Part
@@ -194,7 +193,7 @@ func TestSplit(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			parts, err := install(t).Split(post(tc.contentType, tc.body))
+			parts, err := kit.Installed.Split(post(tc.contentType, tc.body))
 			if tc.fault != "" {
 				if err == nil || !strings.Contains(err.Error(), tc.fault) {
 					t.Errorf("got %v, want %q", err, tc.fault)
@@ -213,31 +212,31 @@ func TestSplit(t *testing.T) {
 
 func TestHandlerErrors(t *testing.T) {
 	t.Parallel()
-	i := install(t)
-	if _, err := i.Webhook(t.Context(), i.base, post("application/json", "{")); decision(err) != handlers.GiveUp {
-		t.Errorf("what nobody can read: %v", err)
+	kit := install(t)
+	if o := handled(kit, post("application/json", "{")); o.Verdict.Decision != handlers.GiveUp {
+		t.Errorf("what nobody can read: %v", o.Err)
 	}
-	r := i.sample(t, "message", sampleArgs())
-	i.recorder.fail = errStore
-	if _, err := i.Webhook(t.Context(), i.base, r); decision(err) != handlers.Retry {
-		t.Errorf("a store that is away: %v", err)
+	kit.StoreFails(errStore)
+	if o := kit.Webhook(kit.Sample("message", sampleArgs())); o.Verdict.Decision != handlers.Retry {
+		t.Errorf("a store that is away: %v", o.Err)
 	}
+}
+
+// handled hands a request to the handler, whatever Split thinks of it.
+func handled(kit *handlerstest.Kit, r *events.Request) handlerstest.Outcome {
+	return kit.Run(events.WebhookReceived, events.Webhook{Req: r})
 }
 
 func TestRateLimitedAppIsTold(t *testing.T) {
 	t.Parallel()
-	i := install(t)
-	if _, err := i.Webhook(t.Context(), i.base, post("application/json", `{"type":"app_rate_limited","team_id":"T1"}`)); err != nil {
-		t.Fatal(err)
-	}
-	if lines := i.log.all(); len(lines) != 1 || !strings.Contains(lines[0], "holds events back") {
-		t.Errorf("owner was told %q", lines)
+	o := install(t).Unsigned(post("application/json", `{"type":"app_rate_limited","team_id":"T1"}`))
+	if o.Err != nil || len(o.Told) != 1 || !strings.Contains(o.Told[0], "holds events back") {
+		t.Errorf("%v, owner was told %q", o.Err, o.Told)
 	}
 }
 
 func TestRecordedPayloads(t *testing.T) {
 	t.Parallel()
-	folder := testData(t)
 	for file, want := range map[string]struct {
 		part  handlers.Part
 		calls []string
@@ -251,24 +250,11 @@ func TestRecordedPayloads(t *testing.T) {
 	} {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()
-			body, err := os.ReadFile(filepath.Join(folder, "payloads", file))
-			if err != nil {
-				t.Fatal(err)
+			o := install(t).Unsigned(post("application/json", string(handlerstest.Payload(t, file))))
+			if o.Err != nil || o.Refused != nil {
+				t.Fatal(o.Err, o.Refused)
 			}
-			i := install(t)
-			r := post("application/json", string(body))
-			parts, err := i.Split(r)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := i.Webhook(t.Context(), i.base, r); err != nil {
-				t.Fatal(err)
-			}
-			var calls []string
-			for _, c := range i.recorder.calls {
-				calls = append(calls, c.Name)
-			}
-			if diff := cmp.Diff([]handlers.Part{want.part}, parts) + cmp.Diff(want.calls, calls); diff != "" {
+			if diff := cmp.Diff(want.part, o.Parts[0].Part) + cmp.Diff(want.calls, o.Effects(), cmpopts.EquateEmpty()); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -276,25 +262,24 @@ func TestRecordedPayloads(t *testing.T) {
 }
 
 func FuzzWebhook(f *testing.F) {
-	i := install(f)
+	kit := install(f)
 	for name := range slack.Integration.Samples {
-		f.Add("application/json", i.sample(f, name, sampleArgs()).Body)
+		f.Add("application/json", kit.Sample(name, sampleArgs()).Body)
 	}
 	f.Add("application/x-www-form-urlencoded", slashCommand().Body)
 	f.Add("application/x-www-form-urlencoded", []byte("payload=%7B%22trigger_id%22%3A1%7D"))
 	f.Add("application/json", []byte(`{"type":"event_callback","event_id":"E","event":{"type":"message","user":{},"ts":1}}`))
 	f.Fuzz(func(t *testing.T, contentType string, body []byte) {
 		r := post(contentType, string(body))
-		parts, err := i.Split(r)
+		parts, err := kit.Installed.Split(r)
 		if err == nil && len(parts) != 1 {
 			t.Errorf("%d parts", len(parts))
 		}
-		i.Handshake(r)
-		base := i.base
-		base.Client = client.New(&recorder{}, base.Client.Caller())
-		if _, failed := i.Webhook(t.Context(), base, r); failed != nil && decision(failed) != handlers.GiveUp {
-			t.Errorf("would be tried again: %v", failed)
-		} else if err != nil && failed == nil {
+		kit.Installed.Handshake(r)
+		o := handled(kit.With(t), r)
+		if o.Err != nil && o.Verdict.Decision != handlers.GiveUp {
+			t.Errorf("would be tried again: %v", o.Err)
+		} else if err != nil && o.Err == nil {
 			t.Errorf("refused by split, taken by the handler: %v", err)
 		}
 	})
