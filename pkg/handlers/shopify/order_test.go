@@ -3,49 +3,39 @@ package shopify_test
 import (
 	"encoding/json"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/towpath/towpath/pkg/client"
 	"github.com/towpath/towpath/pkg/events"
 	"github.com/towpath/towpath/pkg/handlers"
+	"github.com/towpath/towpath/pkg/handlers/handlerstest"
 	"github.com/towpath/towpath/pkg/handlers/shopify"
 )
 
 // fired returns the payload of the one event that was fired, as the bytes that
 // travel and as fields, numbers digit by digit.
-func (i *installation) fired(t *testing.T) (json.RawMessage, map[string]json.RawMessage) {
+func fired(t *testing.T, o handlerstest.Outcome) (json.RawMessage, map[string]json.RawMessage) {
 	t.Helper()
-	made := i.recorder.asked("createEvent")
-	if len(made) != 1 {
-		t.Fatalf("%d events were fired", len(made))
-	}
-	in := made[0].(*client.CreateEventInput)
-	if in.Type != "newOrderCreated" {
-		t.Errorf("event is %s", in.Type)
+	if len(o.Events) != 1 || o.Events[0].Type != "shopify:newOrderCreated" {
+		t.Fatalf("%v, fired %+v", o.Err, o.Events)
 	}
 	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(in.Payload, &fields); err != nil {
+	if err := json.Unmarshal(o.Events[0].Payload, &fields); err != nil {
 		t.Fatal(err)
 	}
-	return in.Payload, fields
+	return o.Events[0].Payload, fields
 }
 
 func TestNewOrderIsFired(t *testing.T) {
 	t.Parallel()
-	i := install(t, "")
-	parts, err := i.receive(t.Context(), i.sample(t, "orders/create", sampleArgs()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]handlers.Part{{ID: "0TEST1", Key: "5820982911946154509"}}, parts); diff != "" {
+	kit := install(t, "")
+	o := kit.Webhook(kit.Sample("orders/create", sampleArgs()))
+	raw, fields := fired(t, o)
+	if diff := cmp.Diff(handlers.Part{ID: "0TEST1", Key: "5820982911946154509"}, o.Parts[0].Part); diff != "" {
 		t.Error(diff)
 	}
-	raw, fields := i.fired(t)
 	var got shopify.NewOrder
 	if err := json.Unmarshal(raw, &got); err != nil {
 		t.Fatal(err)
@@ -68,11 +58,11 @@ func TestNewOrderIsFired(t *testing.T) {
 
 func TestOnlyNewOrdersAreNews(t *testing.T) {
 	t.Parallel()
+	kit := install(t, "")
 	for _, topic := range []string{"orders/updated", "orders/create ", "ORDERS/CREATE", "carts/create", ""} {
-		i := install(t, "")
-		answer, err := i.Webhook(t.Context(), i.base, post(topic, `{"id":1}`))
-		if err != nil || answer != nil || len(i.recorder.calls) > 0 {
-			t.Errorf("topic %q: answer %v, error %v, calls %v", topic, answer, err, i.recorder.calls)
+		o := kit.Unsigned(post(topic, `{"id":1}`))
+		if o.Err != nil || o.Refused != nil || o.Response != nil || len(o.Calls) > 0 {
+			t.Errorf("topic %q: %+v", topic, o)
 		}
 	}
 }
@@ -93,22 +83,14 @@ func TestNumbersAndNullsStayAsTheyAre(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			i := install(t, "")
-			r := post("orders/create", tc.body)
-			parts, err := i.Split(r)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := i.Webhook(t.Context(), i.base, r); err != nil {
-				t.Fatal(err)
-			}
-			_, fields := i.fired(t)
+			o := install(t, "").Unsigned(post("orders/create", tc.body))
+			_, fields := fired(t, o)
 			for field, want := range tc.want {
 				if got := string(fields[field]); got != want {
 					t.Errorf("%s is %s, want %s", field, got, want)
 				}
 			}
-			if got := `"` + parts[0].Key + `"`; got != string(fields["order_id_string"]) {
+			if got := `"` + o.Parts[0].Key + `"`; got != string(fields["order_id_string"]) {
 				t.Errorf("key is %s, order_id_string %s", got, fields["order_id_string"])
 			}
 		})
@@ -117,22 +99,26 @@ func TestNumbersAndNullsStayAsTheyAre(t *testing.T) {
 
 func TestOrdersThatAreNone(t *testing.T) {
 	t.Parallel()
+	kit := install(t, "")
 	for _, body := range []string{`{}`, `{"id":"x"}`, `{"id":1.5}`, `{"id":9223372036854775808}`, `{"id":-1}`, `[]`, `null`, `{"id":1,"currency":7}`, `x`} {
-		i := install(t, "")
-		if _, err := i.Webhook(t.Context(), i.base, post("orders/create", body)); decision(err) != handlers.GiveUp {
-			t.Errorf("%s: %v", body, err)
+		if o := handled(kit, post("orders/create", body)); o.Verdict.Decision != handlers.GiveUp {
+			t.Errorf("%s: %v", body, o.Err)
 		}
 	}
-	i := install(t, "")
-	i.recorder.fail = errStore
-	if _, err := i.Webhook(t.Context(), i.base, post("orders/create", `{"id":1}`)); decision(err) != handlers.Retry {
-		t.Errorf("a store that is away: %v", err)
+	kit.StoreFails(errStore)
+	if o := handled(kit, post("orders/create", `{"id":1}`)); o.Verdict.Decision != handlers.Retry {
+		t.Errorf("a store that is away: %v", o.Err)
 	}
+}
+
+// handled hands a request to the handler, whatever Split thinks of it.
+func handled(kit *handlerstest.Kit, r *events.Request) handlerstest.Outcome {
+	return kit.Run(events.WebhookReceived, events.Webhook{Req: r})
 }
 
 func TestSplit(t *testing.T) {
 	t.Parallel()
-	installed := install(t, "")
+	installed := install(t, "").Installed
 	for name, tc := range map[string]struct {
 		header http.Header
 		body   string
@@ -167,11 +153,11 @@ func TestSplit(t *testing.T) {
 
 func TestSamplesOfOneConversationAreOneOrder(t *testing.T) {
 	t.Parallel()
-	i := install(t, "")
+	kit := install(t, "")
 	key := func(conversation string) string {
 		args := sampleArgs()
 		args.Conversation = conversation
-		parts, err := i.Split(i.sample(t, "orders/updated", args))
+		parts, err := kit.Installed.Split(kit.Sample("orders/updated", args))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -185,59 +171,40 @@ func TestSamplesOfOneConversationAreOneOrder(t *testing.T) {
 
 func TestRecordedOrder(t *testing.T) {
 	t.Parallel()
-	folder := filepath.Join(testData(t), "payloads")
-	body, err := os.ReadFile(filepath.Join(folder, "shopify.orders_create.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	data, err := os.ReadFile(filepath.Join(folder, "shopify.orders_create.headers.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	var headers map[string]string
-	if err := json.Unmarshal(data, &headers); err != nil {
+	if err := json.Unmarshal(handlerstest.Payload(t, "shopify.orders_create.headers.json"), &headers); err != nil {
 		t.Fatal(err)
 	}
-	r := &events.Request{Method: http.MethodPost, Path: "/", Header: http.Header{}, Body: body}
+	r := &events.Request{Method: http.MethodPost, Path: "/", Header: http.Header{}, Body: handlerstest.Payload(t, "shopify.orders_create.json")}
 	for name, value := range headers {
 		r.Header.Set(name, value)
 	}
-	i := install(t, "")
-	parts, err := i.Split(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]handlers.Part{{ID: "8a95126f-859a-4db9-b8f1-350e299e9ea0", Key: "820982911946154508"}}, parts); diff != "" {
+	o := install(t, "").Unsigned(r)
+	_, fields := fired(t, o)
+	if diff := cmp.Diff(handlers.Part{ID: "8a95126f-859a-4db9-b8f1-350e299e9ea0", Key: "820982911946154508"}, o.Parts[0].Part); diff != "" {
 		t.Error(diff)
 	}
-	if _, err := i.Webhook(t.Context(), i.base, r); err != nil {
-		t.Fatal(err)
-	}
-	_, fields := i.fired(t)
 	if string(fields["order_id"]) != "820982911946154508" || string(fields["confirmation_number"]) != "null" {
 		t.Errorf("order_id is %s, confirmation_number %s", fields["order_id"], fields["confirmation_number"])
 	}
 }
 
 func FuzzWebhook(f *testing.F) {
-	i := install(f, "")
+	kit := install(f, "")
 	for name := range shopify.Integration.Samples {
-		f.Add("orders/create", i.sample(f, name, sampleArgs()).Body)
+		f.Add("orders/create", kit.Sample(name, sampleArgs()).Body)
 	}
 	f.Add("orders/create", []byte(`{"id":9007199254740993,"confirmation_number":null}`))
 	f.Add("orders/create", []byte(`{"id":"1","ID":2}`))
 	f.Add("", []byte(`null`))
 	f.Fuzz(func(t *testing.T, topic string, body []byte) {
 		r := post(topic, string(body))
-		base := i.base
-		written := &recorder{}
-		base.Client = client.New(written, base.Client.Caller())
-		_, splitting := i.Split(r)
-		_, failed := i.Webhook(t.Context(), base, r)
-		if failed != nil && decision(failed) != handlers.GiveUp {
-			t.Errorf("would be tried again: %v", failed)
+		_, splitting := kit.Installed.Split(r)
+		o := handled(kit.With(t), r)
+		if o.Err != nil && o.Verdict.Decision != handlers.GiveUp {
+			t.Errorf("would be tried again: %v", o.Err)
 		}
-		if splitting != nil && len(written.calls) > 0 {
+		if splitting != nil && len(o.Events) > 0 {
 			t.Errorf("refused by split, handled nevertheless: %v", splitting)
 		}
 	})

@@ -3,25 +3,26 @@ package shopify_test
 import (
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/towpath/towpath/pkg/events"
 	"github.com/towpath/towpath/pkg/handlers"
 	"github.com/towpath/towpath/pkg/handlers/fake"
+	"github.com/towpath/towpath/pkg/handlers/handlerstest"
 	"github.com/towpath/towpath/pkg/handlers/shopify"
 )
 
-const webhookURL = "https://towpath.example/webhooks/w1"
-
 // asked returns method, path without query and acceptance of what the platform
 // got.
-func (i *installation) asked() []string {
+func asked(kit *handlerstest.Kit) []string {
 	var all []string
-	for _, r := range i.platform.Requests() {
-		line := r.Method + " " + strings.TrimPrefix(strings.SplitN(r.Path, "?", 2)[0], "/shopify/admin/api/2026-10/")
+	for _, r := range kit.Requests() {
+		line := r.Method + " " + strings.TrimPrefix(strings.SplitN(r.Path, "?", 2)[0], "/admin/api/2026-10/")
 		if !r.Accepted {
 			line += " refused"
 		}
@@ -30,40 +31,46 @@ func (i *installation) asked() []string {
 	return all
 }
 
-func (i *installation) stored(t *testing.T) shopify.Webhook {
+func stored(t *testing.T, kit *handlerstest.Kit) shopify.Webhook {
 	t.Helper()
 	var stored shopify.Webhook
-	if err := json.Unmarshal(i.recorder.states["webhook"], &stored); err != nil {
+	if err := json.Unmarshal(kit.State("webhook"), &stored); err != nil {
 		t.Fatal(err)
 	}
 	return stored
 }
 
+// register registers the webhook at another URL than the kit's.
+func register(kit *handlerstest.Kit, url string) handlerstest.Outcome {
+	return kit.Run(events.Register, events.Registration{WebhookURL: url})
+}
+
 func TestRegisterSubscribesOnce(t *testing.T) {
 	t.Parallel()
-	i := install(t, accessToken)
+	kit := install(t, accessToken)
 	for range 2 {
-		if err := i.Register(t.Context(), i.base, webhookURL); err != nil {
-			t.Fatal(err)
+		if o := kit.Register(); o.Err != nil {
+			t.Fatal(o.Err)
 		}
 	}
-	first := i.stored(t)
-	if first.ID <= 1<<53 || first.WebhookURL != webhookURL {
+	first := stored(t, kit)
+	if first.ID <= 1<<53 || first.WebhookURL != handlerstest.WebhookURL {
 		t.Errorf("stored %+v", first)
 	}
-	if diff := cmp.Diff([]string{"GET webhooks.json", "POST webhooks.json", "GET webhooks.json"}, i.asked()); diff != "" {
+	if diff := cmp.Diff([]string{"GET webhooks.json", "POST webhooks.json", "GET webhooks.json"}, asked(kit)); diff != "" {
 		t.Error(diff)
 	}
-	if err := i.Register(t.Context(), i.base, webhookURL+"-new"); err != nil {
-		t.Fatal(err)
+	const moved = handlerstest.WebhookURL + "-new"
+	if o := register(kit, moved); o.Err != nil {
+		t.Fatal(o.Err)
 	}
-	if second := i.stored(t); second.ID == first.ID || second.WebhookURL != webhookURL+"-new" {
+	if second := stored(t, kit); second.ID == first.ID || second.WebhookURL != moved {
 		t.Errorf("stored %+v after %+v", second, first)
 	}
-	if last := i.asked()[len(i.asked())-1]; last != "DELETE webhooks/1180000000000000001.json" {
+	if last := asked(kit)[len(asked(kit))-1]; last != "DELETE webhooks/1180000000000000001.json" {
 		t.Errorf("the old subscription was not ended: %s", last)
 	}
-	for _, r := range i.platform.Requests() {
+	for _, r := range kit.Requests() {
 		if strings.Contains(r.Path+r.Body, accessToken) {
 			t.Errorf("the token is recorded: %+v", r)
 		}
@@ -72,44 +79,40 @@ func TestRegisterSubscribesOnce(t *testing.T) {
 
 func TestUnregisterEndsTheSubscription(t *testing.T) {
 	t.Parallel()
-	i := install(t, accessToken)
-	if err := i.Register(t.Context(), i.base, webhookURL); err != nil {
-		t.Fatal(err)
+	kit := install(t, accessToken)
+	if o := kit.Register(); o.Err != nil {
+		t.Fatal(o.Err)
 	}
-	kept := i.recorder.states["webhook"]
-	if err := i.Unregister(t.Context(), i.base, webhookURL); err != nil {
-		t.Fatal(err)
+	kept := kit.State("webhook")
+	if o := kit.Unregister(); o.Err != nil {
+		t.Fatal(o.Err)
 	}
-	if len(i.recorder.states) > 0 {
-		t.Errorf("states are left: %s", i.recorder.states)
+	if left := kit.State("webhook"); left != nil {
+		t.Errorf("state is left: %s", left)
 	}
-	i.recorder.states["webhook"] = kept // as after a crash between the two
-	if err := i.Unregister(t.Context(), i.base, webhookURL); err != nil {
-		t.Errorf("a subscription that is gone: %v", err)
+	kit.SetState("webhook", kept) // as after a crash between the two
+	if o := kit.Unregister(); o.Err != nil {
+		t.Errorf("a subscription that is gone: %v", o.Err)
 	}
 	want := []string{
 		"GET webhooks.json", "POST webhooks.json",
 		"DELETE webhooks/1180000000000000001.json", "DELETE webhooks/1180000000000000001.json refused",
 	}
-	if diff := cmp.Diff(want, i.asked()); diff != "" {
+	if diff := cmp.Diff(want, asked(kit)); diff != "" {
 		t.Error(diff)
 	}
 }
 
 func TestWithoutTokenTheOwnerIsTold(t *testing.T) {
 	t.Parallel()
-	i := install(t, "")
-	if err := i.Register(t.Context(), i.base, webhookURL); err != nil {
-		t.Fatal(err)
+	kit := install(t, "")
+	if o := kit.Register(); o.Err != nil || len(o.Told) != 1 || !strings.Contains(o.Told[0], "add "+handlerstest.WebhookURL+" by hand") {
+		t.Errorf("%v, owner was told %q", o.Err, o.Told)
 	}
-	if err := i.Unregister(t.Context(), i.base, webhookURL); err != nil {
-		t.Fatal(err)
+	if o := kit.Unregister(); o.Err != nil || len(o.Told) != 1 || !strings.Contains(o.Told[0], "remove") {
+		t.Errorf("%v, owner was told %q", o.Err, o.Told)
 	}
-	lines := i.log.all()
-	if len(lines) != 2 || !strings.Contains(lines[0], "add "+webhookURL+" by hand") || !strings.Contains(lines[1], "remove") {
-		t.Errorf("owner was told %q", lines)
-	}
-	if got := i.asked(); len(got) > 0 {
+	if got := asked(kit); len(got) > 0 {
 		t.Errorf("the platform was asked %v", got)
 	}
 }
@@ -137,18 +140,12 @@ func TestErrorsOfShopify(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			i := install(t, accessToken)
-			if err := i.platform.Script(tc.rule); err != nil {
-				t.Fatal(err)
+			kit := install(t, accessToken)
+			kit.Script(tc.rule)
+			if o := kit.Register(); o.Verdict.Decision != tc.want || o.Verdict.After != tc.after {
+				t.Errorf("%v is judged %+v, want %s after %s", o.Err, o.Verdict, tc.want, tc.after)
 			}
-			err := i.Register(t.Context(), i.base, webhookURL)
-			if verdict := handlers.Judge(err); verdict.Decision != tc.want || verdict.After != tc.after {
-				t.Errorf("%v is judged %+v, want %s after %s", err, verdict, tc.want, tc.after)
-			}
-			if err != nil && strings.Contains(err.Error(), accessToken) {
-				t.Errorf("the error tells the token: %v", err)
-			}
-			if len(i.recorder.states) > 0 {
+			if kit.State("webhook") != nil {
 				t.Error("something was stored")
 			}
 		})
@@ -157,17 +154,10 @@ func TestErrorsOfShopify(t *testing.T) {
 
 func TestFakeRefusesWithoutToken(t *testing.T) {
 	t.Parallel()
-	i := install(t, accessToken)
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, i.server.URL+"/shopify/admin/api/2026-10/webhooks.json", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	response, err := i.server.Client().Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusUnauthorized {
-		t.Errorf("answer is %s", response.Status)
+	answer := httptest.NewRecorder()
+	request := httptest.NewRequest(http.MethodGet, "/admin/api/2026-10/webhooks.json", nil)
+	shopify.Integration.NewFake().ServeHTTP(answer, request)
+	if answer.Code != http.StatusUnauthorized {
+		t.Errorf("answer is %d", answer.Code)
 	}
 }
