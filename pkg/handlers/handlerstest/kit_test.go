@@ -213,3 +213,18 @@ func TestManyKitsDoNotKnowEachOther(t *testing.T) {
 		kit.Register()
 	}
 }
+
+func TestTablesForEveryPlatform(t *testing.T) {
+	t.Parallel()
+	kit := handlerstest.New(t, acme, configuration)
+	handlerstest.Samples(t, kit)
+	handlerstest.Misconfigured(t, acme, map[string]string{
+		"an empty token": `{"token":"","secret":"s"}`, "no object": `[]`, "nothing": ``,
+		"a field that is not Acme's": `{"token":"token-not-to-be-told","secret":"s","shop":"x"}`,
+	})
+	handlerstest.Splits(t, kit, map[string]handlerstest.Splitting{
+		"none":    {Request: &events.Request{Body: []byte(`[]`)}, Want: []handlers.Part{}},
+		"one":     {Request: &events.Request{Body: []byte(`[{"id":"1","room":"A"}]`)}, Want: []handlers.Part{{ID: "1", Key: "A", Body: []byte(`{"id":"1","room":"A"}`)}}},
+		"no JSON": {Request: &events.Request{Body: []byte(`x`)}, Fault: "decode body"},
+	})
+}

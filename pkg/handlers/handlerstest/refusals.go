@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"regexp"
 	"strings"
@@ -35,6 +36,8 @@ type Scheme struct {
 	// BodyUnsigned says that the scheme does not cover the body, as with a plain
 	// secret in a header.
 	BodyUnsigned bool
+	// Also are further ways to tamper with a request, by what they are.
+	Also map[string]func(r *events.Request)
 }
 
 // Refusals holds verification to what each one must refuse, in a subtest each:
@@ -104,6 +107,7 @@ func (s Scheme) tampers(k *Kit) map[string]func(*events.Request) {
 		all["a longer body"] = func(r *events.Request) { r.Body = append(r.Body, ' ') }
 		all["an empty body"] = func(r *events.Request) { r.Body = nil }
 	}
+	maps.Copy(all, s.Also)
 	return all
 }
 

@@ -118,37 +118,20 @@ func handled(kit *handlerstest.Kit, r *events.Request) handlerstest.Outcome {
 
 func TestSplit(t *testing.T) {
 	t.Parallel()
-	installed := install(t, "").Installed
-	for name, tc := range map[string]struct {
-		header http.Header
-		body   string
-		want   handlers.Part
-		fault  string
-	}{
-		"no webhook id":     {http.Header{}, `{"id":1}`, handlers.Part{}, "X-Shopify-Webhook-Id is missing"},
-		"no JSON":           {http.Header{"X-Shopify-Webhook-Id": {"w"}}, `x`, handlers.Part{}, "decode body"},
-		"an id of text":     {http.Header{"X-Shopify-Webhook-Id": {"w"}}, `{"id":"gid"}`, handlers.Part{ID: "w", Key: "gid"}, ""},
-		"no resource":       {http.Header{"X-Shopify-Webhook-Id": {"w"}}, `{"id":null}`, handlers.Part{ID: "w"}, ""},
-		"a newer event":     {http.Header{"Shopify-Webhook-Id": {"w"}, "Shopify-Resource-Id": {"gid://shopify/Order/820982911946154508"}}, `{}`, handlers.Part{ID: "w", Key: "820982911946154508"}, ""},
-		"more than 64 bits": {http.Header{"X-Shopify-Webhook-Id": {"w"}}, `{"id":123456789012345678901234567890}`, handlers.Part{ID: "w", Key: "123456789012345678901234567890"}, ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			parts, err := installed.Split(&events.Request{Method: http.MethodPost, Header: tc.header, Body: []byte(tc.body)})
-			if tc.fault != "" {
-				if err == nil || !strings.Contains(err.Error(), tc.fault) {
-					t.Errorf("got %v, want %q", err, tc.fault)
-				}
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff([]handlers.Part{tc.want}, parts); diff != "" {
-				t.Error(diff)
-			}
-		})
+	sent := func(body string, header http.Header) *events.Request {
+		return &events.Request{Method: http.MethodPost, Header: header, Body: []byte(body)}
 	}
+	known := http.Header{"X-Shopify-Webhook-Id": {"w"}}
+	handlerstest.Splits(t, install(t, ""), map[string]handlerstest.Splitting{
+		"no webhook id":     {Request: sent(`{"id":1}`, http.Header{}), Fault: "X-Shopify-Webhook-Id is missing"},
+		"no JSON":           {Request: sent(`x`, known), Fault: "decode body"},
+		"an id of text":     {Request: sent(`{"id":"gid"}`, known), Want: []handlers.Part{{ID: "w", Key: "gid"}}},
+		"no resource":       {Request: sent(`{"id":null}`, known), Want: []handlers.Part{{ID: "w"}}},
+		"more than 64 bits": {Request: sent(`{"id":123456789012345678901234567890}`, known), Want: []handlers.Part{{ID: "w", Key: "123456789012345678901234567890"}}},
+		"a newer event": {Want: []handlers.Part{{ID: "w", Key: "820982911946154508"}}, Request: sent(`{}`, http.Header{
+			"Shopify-Webhook-Id": {"w"}, "Shopify-Resource-Id": {"gid://shopify/Order/820982911946154508"},
+		})},
+	})
 }
 
 func TestSamplesOfOneConversationAreOneOrder(t *testing.T) {

@@ -15,30 +15,20 @@ const signatureHeader = "X-Shopify-Hmac-Sha256"
 
 func TestVerifyRefuses(t *testing.T) {
 	t.Parallel()
-	kit := install(t, "")
-	handlerstest.Refusals(t, kit, handlerstest.Scheme{
+	handlerstest.Refusals(t, install(t, ""), handlerstest.Scheme{
 		Sample: "orders/create", Header: signatureHeader, Secret: "clientSecret", Undated: true,
+		Also: map[string]func(*events.Request){
+			"two signatures": func(r *events.Request) { r.Header.Add(signatureHeader, "AAAA") },
+			"signatures of both ages": func(r *events.Request) {
+				r.Header.Set("Shopify-Hmac-Sha256", r.Header.Get(signatureHeader))
+			},
+			"a short signature": func(r *events.Request) {
+				r.Header.Set(signatureHeader, base64.StdEncoding.EncodeToString([]byte("short")))
+			},
+			"another store":      func(r *events.Request) { r.Header.Set("X-Shopify-Shop-Domain", "other.myshopify.com") },
+			"a store's namesake": func(r *events.Request) { r.Header.Set("X-Shopify-Shop-Domain", "acme.myshopify.com.example") },
+		},
 	})
-	for what, tamper := range map[string]func(*events.Request){
-		"two signatures": func(r *events.Request) { r.Header.Add(signatureHeader, "AAAA") },
-		"signatures of both ages": func(r *events.Request) {
-			r.Header.Set("Shopify-Hmac-Sha256", r.Header.Get(signatureHeader))
-		},
-		"a short signature": func(r *events.Request) {
-			r.Header.Set(signatureHeader, base64.StdEncoding.EncodeToString([]byte("short")))
-		},
-		"another store":      func(r *events.Request) { r.Header.Set("X-Shopify-Shop-Domain", "other.myshopify.com") },
-		"a store's namesake": func(r *events.Request) { r.Header.Set("X-Shopify-Shop-Domain", "acme.myshopify.com.example") },
-	} {
-		t.Run(what, func(t *testing.T) {
-			t.Parallel()
-			r := kit.With(t).Sample("orders/create", sampleArgs())
-			tamper(r)
-			if err := kit.Installed.Verify(r, handlerstest.Now); err == nil {
-				t.Error("was accepted")
-			}
-		})
-	}
 }
 
 func TestVerifyTakesTheNewerHeaders(t *testing.T) {

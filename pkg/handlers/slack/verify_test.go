@@ -40,25 +40,15 @@ func TestDocumentedSlashCommandVerifies(t *testing.T) {
 
 func TestVerifyRefuses(t *testing.T) {
 	t.Parallel()
-	kit := install(t)
-	handlerstest.Refusals(t, kit, handlerstest.Scheme{
+	handlerstest.Refusals(t, install(t), handlerstest.Scheme{
 		Sample: "message", Header: "X-Slack-Signature", Secret: "signingSecret", Tolerance: 5 * time.Minute,
+		Also: map[string]func(*events.Request){
+			"no version":        func(r *events.Request) { cut(r, "v0=") },
+			"no timestamp":      func(r *events.Request) { r.Header.Del("X-Slack-Request-Timestamp") },
+			"another timestamp": func(r *events.Request) { r.Header.Set("X-Slack-Request-Timestamp", "1795253401") },
+			"two signatures":    func(r *events.Request) { r.Header.Add("X-Slack-Signature", "v0=00") },
+		},
 	})
-	for name, tamper := range map[string]func(*events.Request){
-		"no version":        func(r *events.Request) { cut(r, "v0=") },
-		"no timestamp":      func(r *events.Request) { r.Header.Del("X-Slack-Request-Timestamp") },
-		"another timestamp": func(r *events.Request) { r.Header.Set("X-Slack-Request-Timestamp", "1795253401") },
-		"two signatures":    func(r *events.Request) { r.Header.Add("X-Slack-Signature", "v0=00") },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			r := kit.With(t).Sample("message", sampleArgs())
-			tamper(r)
-			if err := kit.Installed.Verify(r, handlerstest.Now); err == nil {
-				t.Error("was accepted")
-			}
-		})
-	}
 }
 
 func cut(r *events.Request, prefix string) {

@@ -171,43 +171,25 @@ func TestEventsAreFired(t *testing.T) {
 
 func TestSplit(t *testing.T) {
 	t.Parallel()
-	const form = "application/x-www-form-urlencoded; charset=utf-8"
-	kit := install(t)
-	for name, tc := range map[string]struct {
-		contentType, body string
-		want              handlers.Part
-		fault             string
-	}{
-		"a channel that is an object": {"application/json", `{"type":"event_callback","team_id":"T1","event_id":"Ev1","event":{"type":"channel_rename","channel":{"id":"C9"}}}`,
-			handlers.Part{ID: "T1:Ev1", Key: "C9"}, ""},
-		"an event about a person":   {"application/json", `{"type":"event_callback","team_id":"T1","event_id":"Ev1","event":{"user":"U9"}}`, handlers.Part{ID: "T1:Ev1", Key: "U9"}, ""},
-		"an event about nothing":    {"application/json", `{"type":"event_callback","team_id":"T1","event_id":"Ev1","event":{"channel":7,"item":[]}}`, handlers.Part{ID: "T1:Ev1"}, ""},
-		"events that are held back": {"application/json", `{"type":"app_rate_limited","team_id":"T1"}`, handlers.Part{}, ""},
-		"an interaction": {form, "payload=%7B%22trigger_id%22%3A%221.2%22%2C%22team%22%3A%7B%22id%22%3A%22T1%22%7D%2C%22channel%22%3A%7B%22id%22%3A%22C1%22%7D%7D",
-			handlers.Part{ID: "T1:1.2", Key: "C1"}, ""},
-		"no event id":                    {"application/json", `{"type":"event_callback","team_id":"T1","event":{}}`, handlers.Part{}, "event_id is missing"},
-		"an unknown type":                {"application/json", `{"type":"surprise"}`, handlers.Part{}, `type "surprise" is not known`},
-		"no JSON":                        {"application/json", `surprise`, handlers.Part{}, "decode body"},
-		"a form that is none":            {form, "a=%zz", handlers.Part{}, "decode form"},
-		"an interaction that is no JSON": {form, "payload=x", handlers.Part{}, "decode payload"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			parts, err := kit.Installed.Split(post(tc.contentType, tc.body))
-			if tc.fault != "" {
-				if err == nil || !strings.Contains(err.Error(), tc.fault) {
-					t.Errorf("got %v, want %q", err, tc.fault)
-				}
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff([]handlers.Part{tc.want}, parts); diff != "" {
-				t.Error(diff)
-			}
-		})
+	about := func(event string) *events.Request {
+		return post("application/json", `{"type":"event_callback","team_id":"T1","event_id":"Ev1","event":`+event+`}`)
 	}
+	form := func(body string) *events.Request {
+		return post("application/x-www-form-urlencoded; charset=utf-8", body)
+	}
+	handlerstest.Splits(t, install(t), map[string]handlerstest.Splitting{
+		"a channel that is an object": {Request: about(`{"type":"channel_rename","channel":{"id":"C9"}}`), Want: []handlers.Part{{ID: "T1:Ev1", Key: "C9"}}},
+		"an event about a person":     {Request: about(`{"user":"U9"}`), Want: []handlers.Part{{ID: "T1:Ev1", Key: "U9"}}},
+		"an event about nothing":      {Request: about(`{"channel":7,"item":[]}`), Want: []handlers.Part{{ID: "T1:Ev1"}}},
+		"events that are held back":   {Request: post("application/json", `{"type":"app_rate_limited","team_id":"T1"}`), Want: []handlers.Part{{}}},
+		"an interaction": {Want: []handlers.Part{{ID: "T1:1.2", Key: "C1"}},
+			Request: form("payload=%7B%22trigger_id%22%3A%221.2%22%2C%22team%22%3A%7B%22id%22%3A%22T1%22%7D%2C%22channel%22%3A%7B%22id%22%3A%22C1%22%7D%7D")},
+		"no event id":                    {Request: post("application/json", `{"type":"event_callback","team_id":"T1","event":{}}`), Fault: "event_id is missing"},
+		"an unknown type":                {Request: post("application/json", `{"type":"surprise"}`), Fault: `type "surprise" is not known`},
+		"no JSON":                        {Request: post("application/json", `surprise`), Fault: "decode body"},
+		"a form that is none":            {Request: form("a=%zz"), Fault: "decode form"},
+		"an interaction that is no JSON": {Request: form("payload=x"), Fault: "decode payload"},
+	})
 }
 
 func TestHandlerErrors(t *testing.T) {
