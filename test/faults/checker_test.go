@@ -1,0 +1,261 @@
+package faults_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/towpath/towpath/pkg/client"
+)
+
+// account is what became of a load. Lost, doubled and misordered follow from
+// what was accepted at the HTTP door and what came to the bot and to the
+// platform; Towpath is asked only which sends it marked as ambiguous, and
+// whether it holds each message once.
+type account struct {
+	accepted  int // messages that were answered with 200
+	stored    int // webhooks in the stream
+	handled   int // incoming messages, as the API lists them
+	events    int // messages that came to the bot
+	sent      int // sends that the platform took
+	lost      int // messages that did not come to the bot, or not to the platform
+	doubled   int // messages that came again under another id, or were sent more often than they may be
+	misorders int // messages that came after one that was accepted later
+	ambiguous int // sends whose outcome Towpath did not know
+}
+
+// String is the account as it is printed.
+func (a account) String() string {
+	return fmt.Sprintf("accepted=%d stored=%d handled=%d events=%d sent=%d lost=%d doubled=%d misordered=%d ambiguous=%d",
+		a.accepted, a.stored, a.handled, a.events, a.sent, a.lost, a.doubled, a.misorders, a.ambiguous)
+}
+
+// listed is what the API tells of a text.
+type listed struct{ incoming, outgoing, acked, ambiguous int }
+
+// quiet is longer than a dead worker's lease lasts: what it left half done has
+// been taken up by then.
+const quiet = lease + 2*time.Second
+
+// settle waits until all that was accepted has come to its end, then until
+// nothing more comes, counts, and holds the counts against what must be.
+func (p *plant) settle(within time.Duration, loads ...*load) account {
+	p.Helper()
+	ctx, cancel := context.WithTimeout(p.Context(), within)
+	defer cancel()
+	known := map[string]listed{}
+	for {
+		if a := p.account(known, loads...); a.lost == 0 || ctx.Err() != nil {
+			// What the API lists costs more to ask than all the rest.
+			var err error
+			if known, err = p.list(p.Context()); err != nil {
+				p.Fatal(err)
+			}
+			if a = p.account(known, loads...); a.lost == 0 || ctx.Err() != nil {
+				break
+			}
+		}
+		p.let(time.Second)
+	}
+	before := p.account(known, loads...).sent
+	p.let(quiet)
+	a := p.account(known, loads...)
+	if a.sent != before {
+		var err error
+		if known, err = p.list(p.Context()); err != nil {
+			p.Fatal(err)
+		}
+		a = p.account(known, loads...)
+	}
+	p.report(a, loads...)
+	return a
+}
+
+// report prints and keeps a result, and fails unless it is as promised.
+func (p *plant) report(a account, loads ...*load) {
+	p.Helper()
+	p.Logf("%s: %v", p.name, a)
+	var all latencies
+	for _, l := range loads {
+		all = append(all, p.latencies(l, 0)...)
+	}
+	p.Logf("%s: from the door to the platform p50=%s p99=%s max=%s", p.name, all.at(0.5), all.at(0.99), all.at(1))
+	if a.lost+a.doubled+a.misorders != 0 || a.stored < a.accepted {
+		p.Errorf("%s: not once and in order: %v", p.name, a)
+	}
+	if a.accepted == 0 {
+		p.Errorf("%s: nothing was accepted, so nothing was shown", p.name)
+	}
+	p.bot.wantHeld(p.scenario)
+	p.wantAlive()
+	results.add(row{name: p.name, account: a, took: time.Since(p.began), latencies: all, failed: p.Failed()})
+}
+
+// account counts. A text that the API does not list is not held against it
+// while known is empty.
+func (p *plant) account(known map[string]listed, loads ...*load) account {
+	p.Helper()
+	a := account{stored: p.stored()}
+	for _, l := range loads {
+		p.accountOf(&a, l, known)
+	}
+	return a
+}
+
+func (p *plant) accountOf(a *account, l *load, known map[string]listed) {
+	p.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p.bot.mu.Lock()
+	defer p.bot.mu.Unlock()
+	times, posted := map[string]int{}, map[string][]string{}
+	for _, s := range p.platform.sends(p.T, l.alias) {
+		a.sent++
+		if times[s.text]++; times[s.text] == 1 {
+			posted[s.channel] = append(posted[s.channel], s.text)
+		}
+	}
+	for channel, texts := range l.accepted {
+		a.accepted += len(texts)
+		a.misorders += misordered(texts, p.bot.heard[channel]) + misordered(texts, posted[channel])
+		for _, text := range texts {
+			api, ids := known[text], len(p.bot.ids[text])
+			a.handled += min(1, api.incoming)
+			a.events += min(1, ids)
+			a.ambiguous += api.ambiguous
+			if times[text] == 0 || ids == 0 || len(known) > 0 && (api.incoming == 0 || api.acked == 0) {
+				a.lost++
+			}
+			if times[text] > 1+api.ambiguous && len(known) > 0 || ids > 1 || api.incoming > 1 || api.outgoing > 1 {
+				a.doubled++
+			}
+		}
+	}
+}
+
+// misordered counts those that came after one that should have come later.
+// What came without having been accepted counts too.
+func misordered(want, got []string) int {
+	place := make(map[string]int, len(want))
+	for i, text := range want {
+		place[text] = i
+	}
+	count, newest := 0, -1
+	for _, text := range got {
+		at, ok := place[text]
+		if !ok || at < newest {
+			count++
+		}
+		newest = max(newest, at)
+	}
+	return count
+}
+
+// list asks the API for every message of the conversations that the bot knows.
+func (p *plant) list(ctx context.Context) (map[string]listed, error) {
+	var mu sync.Mutex
+	all := map[string]listed{}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(4)
+	for _, conversation := range p.bot.talked() {
+		group.Go(func() error {
+			for in := (client.ListMessagesInput{ConversationID: conversation}); ; {
+				page, err := p.own.ListMessages(ctx, in)
+				if err != nil {
+					return fmt.Errorf("list messages: %w", err)
+				}
+				mu.Lock()
+				err = tell(all, page.Messages)
+				mu.Unlock()
+				if in.NextToken = page.Meta.NextToken; in.NextToken == "" || err != nil {
+					return err
+				}
+			}
+		})
+	}
+	return all, group.Wait()
+}
+
+func tell(all map[string]listed, messages []client.Message) error {
+	for _, m := range messages {
+		w, err := wordsOf(m.Payload)
+		if err != nil {
+			return err
+		}
+		one := all[w.String()]
+		if m.Direction == client.Incoming {
+			one.incoming++
+		} else {
+			one.outgoing++
+			one.ambiguous += m.Ambiguous
+		}
+		if m.AckedAt != nil {
+			one.acked++
+		}
+		all[w.String()] = one
+	}
+	return nil
+}
+
+// stored is how many webhooks NATS holds.
+func (p *plant) stored() int {
+	p.Helper()
+	conn, err := nats.Connect(p.url)
+	if err != nil {
+		p.Fatal(err)
+	}
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	if err != nil {
+		p.Fatal(err)
+	}
+	stream, err := js.Stream(p.Context(), "WEBHOOKS")
+	if err != nil {
+		p.Fatal(err)
+	}
+	return int(stream.CachedInfo().State.Msgs)
+}
+
+// latencies are sorted times from the door to the platform.
+type latencies []time.Duration
+
+// at is the time that such a part of all stays within.
+func (l latencies) at(part float64) time.Duration {
+	if len(l) == 0 {
+		return 0
+	}
+	slices.Sort(l)
+	return l[int(part*float64(len(l)-1))].Round(time.Millisecond)
+}
+
+// latencies are those of a load's messages from a number on.
+func (p *plant) latencies(l *load, from int) latencies {
+	p.Helper()
+	arrived := map[string]time.Time{}
+	for _, s := range p.platform.sends(p.T, l.alias) {
+		if _, again := arrived[s.text]; !again {
+			arrived[s.text] = s.at
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all latencies
+	for text, at := range arrived {
+		w, err := parse(text)
+		if err != nil {
+			p.Fatal(errors.Join(err, errors.New(text)))
+		}
+		if asked, ok := l.asked[text]; ok && w.number >= from {
+			all = append(all, at.Sub(asked))
+		}
+	}
+	slices.Sort(all)
+	return all
+}
