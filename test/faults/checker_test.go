@@ -50,30 +50,15 @@ func (p *plant) settle(within time.Duration, loads ...*load) account {
 	p.Helper()
 	ctx, cancel := context.WithTimeout(p.Context(), within)
 	defer cancel()
-	known := map[string]listed{}
-	for {
-		if a := p.account(known, loads...); a.lost == 0 || ctx.Err() != nil {
-			// What the API lists costs more to ask than all the rest.
-			var err error
-			if known, err = p.list(p.Context()); err != nil {
-				p.Fatal(err)
-			}
-			if a = p.account(known, loads...); a.lost == 0 || ctx.Err() != nil {
-				break
-			}
+	for ctx.Err() == nil {
+		// What the API lists costs more to ask than all the rest.
+		if p.account(nil, loads...).lost == 0 && p.listed(loads...).lost == 0 {
+			break
 		}
 		p.let(time.Second)
 	}
-	before := p.account(known, loads...).sent
 	p.let(quiet)
-	a := p.account(known, loads...)
-	if a.sent != before {
-		var err error
-		if known, err = p.list(p.Context()); err != nil {
-			p.Fatal(err)
-		}
-		a = p.account(known, loads...)
-	}
+	a := p.listed(loads...)
 	p.report(a, loads...)
 	return a
 }
@@ -98,8 +83,7 @@ func (p *plant) report(a account, loads ...*load) {
 	results.add(row{name: p.name, account: a, took: time.Since(p.began), latencies: all, failed: p.Failed()})
 }
 
-// account counts. A text that the API does not list is not held against it
-// while known is empty.
+// account counts. Without known, what the API lists is left out of it.
 func (p *plant) account(known map[string]listed, loads ...*load) account {
 	p.Helper()
 	a := account{stored: p.stored()}
@@ -156,6 +140,16 @@ func misordered(want, got []string) int {
 		newest = max(newest, at)
 	}
 	return count
+}
+
+// listed is the account with what the API lists.
+func (p *plant) listed(loads ...*load) account {
+	p.Helper()
+	known, err := p.list(p.Context())
+	if err != nil {
+		p.Fatal(err)
+	}
+	return p.account(known, loads...)
 }
 
 // list asks the API for every message of the conversations that the bot knows.
