@@ -4,10 +4,10 @@ FUZZTIME         ?= 10s
 export GOTOOLCHAIN ?= local
 
 .DEFAULT_GOAL := help
-.PHONY: help check test e2e fuzz lint build up down
+.PHONY: help check test e2e faults faults-long fuzz lint build up down
 
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 check: lint ## everything that is fast: gofmt, vet, lint, the house rules
 	@unformatted=$$(git ls-files '*.go' | xargs -r gofmt -l); test -z "$$unformatted" || { echo "gofmt -w these:"; echo "$$unformatted"; exit 1; }
@@ -26,6 +26,12 @@ test: ## all tests, with the race detector and in random order; container tests 
 
 e2e: ## the container tests; fails, rather than skips, without an engine
 	CI=true go test -v -p=1 -count=1 ./test/...
+
+faults: ## break things while people write, for five minutes; SEED=n repeats a run
+	TOWPATH_FAULTS=short TOWPATH_SEED=$(SEED) go test -v -count=1 -timeout=15m ./test/faults
+
+faults-long: ## all of the fault suite, for hours; writes its results into docs/guarantees.md
+	TOWPATH_FAULTS=long TOWPATH_SEED=$(SEED) go test -v -count=1 -timeout=3h ./test/faults
 
 fuzz: ## each fuzz target for FUZZTIME (10s)
 	.ci/fuzz $(FUZZTIME)

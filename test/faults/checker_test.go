@@ -2,9 +2,7 @@ package faults_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -88,36 +86,49 @@ func (p *plant) account(known map[string]listed, loads ...*load) account {
 	p.Helper()
 	a := account{stored: p.stored()}
 	for _, l := range loads {
-		p.accountOf(&a, l, known)
+		sends := p.platform.sends(p.T, l.alias)
+		l.mu.Lock()
+		p.bot.mu.Lock()
+		evidence{accepted: l.accepted, heard: p.bot.heard, ids: p.bot.ids, sends: sends, listed: known}.count(&a)
+		p.bot.mu.Unlock()
+		l.mu.Unlock()
 	}
 	return a
 }
 
-func (p *plant) accountOf(a *account, l *load, known map[string]listed) {
-	p.Helper()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	p.bot.mu.Lock()
-	defer p.bot.mu.Unlock()
+// evidence is all that a load is judged by.
+type evidence struct {
+	accepted map[string][]string        // texts by channel, in the order of the door
+	heard    map[string][]string        // texts by channel, in the order in which they first came to the bot
+	ids      map[string]map[string]bool // of events, by text
+	sends    []send                     // in the platform's order
+	listed   map[string]listed          // by text; nil when the API was not asked
+}
+
+// count adds what the evidence shows to an account.
+func (e evidence) count(a *account) {
 	times, posted := map[string]int{}, map[string][]string{}
-	for _, s := range p.platform.sends(p.T, l.alias) {
+	for _, s := range e.sends {
 		a.sent++
 		if times[s.text]++; times[s.text] == 1 {
 			posted[s.channel] = append(posted[s.channel], s.text)
 		}
 	}
-	for channel, texts := range l.accepted {
+	for channel, texts := range posted { // also where nobody wrote
+		a.misorders += misordered(e.accepted[channel], texts)
+	}
+	for channel, texts := range e.accepted {
 		a.accepted += len(texts)
-		a.misorders += misordered(texts, p.bot.heard[channel]) + misordered(texts, posted[channel])
+		a.misorders += misordered(texts, e.heard[channel])
 		for _, text := range texts {
-			api, ids := known[text], len(p.bot.ids[text])
+			api, ids := e.listed[text], len(e.ids[text])
 			a.handled += min(1, api.incoming)
 			a.events += min(1, ids)
 			a.ambiguous += api.ambiguous
-			if times[text] == 0 || ids == 0 || len(known) > 0 && (api.incoming == 0 || api.acked == 0) {
+			if times[text] == 0 || ids == 0 || e.listed != nil && (api.incoming == 0 || api.acked == 0) {
 				a.lost++
 			}
-			if times[text] > 1+api.ambiguous && len(known) > 0 || ids > 1 || api.incoming > 1 || api.outgoing > 1 {
+			if e.listed != nil && times[text] > 1+api.ambiguous || ids > 1 || api.incoming > 1 || api.outgoing > 1 {
 				a.doubled++
 			}
 		}
@@ -215,41 +226,4 @@ func (p *plant) stored() int {
 		p.Fatal(err)
 	}
 	return int(stream.CachedInfo().State.Msgs)
-}
-
-// latencies are sorted times from the door to the platform.
-type latencies []time.Duration
-
-// at is the time that such a part of all stays within.
-func (l latencies) at(part float64) time.Duration {
-	if len(l) == 0 {
-		return 0
-	}
-	slices.Sort(l)
-	return l[int(part*float64(len(l)-1))].Round(time.Millisecond)
-}
-
-// latencies are those of a load's messages from a number on.
-func (p *plant) latencies(l *load, from int) latencies {
-	p.Helper()
-	arrived := map[string]time.Time{}
-	for _, s := range p.platform.sends(p.T, l.alias) {
-		if _, again := arrived[s.text]; !again {
-			arrived[s.text] = s.at
-		}
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var all latencies
-	for text, at := range arrived {
-		w, err := parse(text)
-		if err != nil {
-			p.Fatal(errors.Join(err, errors.New(text)))
-		}
-		if asked, ok := l.asked[text]; ok && w.number >= from {
-			all = append(all, at.Sub(asked))
-		}
-	}
-	slices.Sort(all)
-	return all
 }

@@ -10,6 +10,7 @@
 package faults_test
 
 import (
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
@@ -18,6 +19,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/testcontainers/testcontainers-go/log"
 
 	"github.com/towpath/towpath/test/system"
 )
@@ -73,8 +76,16 @@ func prepare() error {
 			return fmt.Errorf("TOWPATH_SEED: %w", err)
 		}
 	}
-	return os.Setenv("TESTCONTAINERS_HOST_OVERRIDE", "127.0.0.1") // before the first container
+	log.SetDefault(silent{})
+	// Before the first container: it is on this machine, and its test removes it.
+	return errors.Join(os.Setenv("TESTCONTAINERS_HOST_OVERRIDE", "127.0.0.1"), os.Setenv("TESTCONTAINERS_RYUK_DISABLED", "true"))
 }
+
+// silent keeps the births and deaths of containers to itself.
+type silent struct{}
+
+// Printf implements log.Logger.
+func (silent) Printf(string, ...any) {}
 
 // scenario is one way of breaking things.
 type scenario struct {
