@@ -37,6 +37,10 @@ type Config struct {
 	// Now is the clock that verification and deliveries go by; it shows [Now]
 	// when nil.
 	Now func() time.Time
+	// Forgetful keeps nothing of what handlers make, and finds nothing, for fuzz
+	// targets: a NATS beside them slows them down, and makes what an input
+	// covers a matter of chance. Nothing can be sent then.
+	Forgetful bool
 	// Timeout bounds one run of a handler; 10 s when zero.
 	Timeout time.Duration
 }
@@ -89,7 +93,11 @@ func Start(tb testing.TB, config Config) *Kit {
 		tb.Fatal(err)
 	}
 	k.log.secrets = secretsIn(definition, k.configuration)
-	k.install()
+	if config.Forgetful {
+		k.forget()
+	} else {
+		k.install()
+	}
 	k.dispatcher = &dispatch.Dispatcher{
 		Installations: dispatch.NewInstallations(registry), Backend: k.journal, Logger: k.log.all, OwnerLog: k.log.owner,
 		Transport: k.transport(), Timeout: cmp.Or(config.Timeout, 10*time.Second),

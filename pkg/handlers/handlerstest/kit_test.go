@@ -228,3 +228,15 @@ func TestTablesForEveryPlatform(t *testing.T) {
 		"no JSON": {Request: &events.Request{Body: []byte(`x`)}, Fault: "decode body"},
 	})
 }
+
+func FuzzForgetfulKit(f *testing.F) {
+	kit := handlerstest.Start(f, handlerstest.Config{Integration: acme, Configuration: configuration, Forgetful: true})
+	f.Add(kit.Sample("said", handlers.SampleArgs{}).Body)
+	f.Add([]byte(`[{"id":"1","room":"A","name":"x"},{}]`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		o := kit.With(t).Unsigned(&events.Request{Body: body})
+		if len(o.Parts) > 0 && o.Verdict.Decision == handlers.Done && len(o.Messages)+len(o.Events) != len(o.Parts) {
+			t.Errorf("%d parts made %v", len(o.Parts), o.Effects())
+		}
+	})
+}

@@ -30,6 +30,9 @@ type Message struct {
 // Send lets the bot send a message, and the integration deliver it.
 func (k *Kit) Send(m Message) Outcome {
 	k.tb.Helper()
+	if k.config.Forgetful {
+		k.tb.Fatal("a forgetful kit sends nothing")
+	}
 	conversation := k.Conversation(m.Channel, m.Conversation)
 	if payload, ok := m.Payload.(events.Payload); ok {
 		m.Type = cmp.Or(m.Type, payload.MessageType())

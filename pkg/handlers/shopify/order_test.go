@@ -173,7 +173,9 @@ func TestRecordedOrder(t *testing.T) {
 }
 
 func FuzzWebhook(f *testing.F) {
-	kit := install(f, "")
+	kit := handlerstest.Start(f, handlerstest.Config{
+		Integration: shopify.Integration, Configuration: `{"shopName":"acme","clientSecret":"s"}`, Forgetful: true,
+	})
 	for name := range shopify.Integration.Samples {
 		f.Add("orders/create", kit.Sample(name, sampleArgs()).Body)
 	}

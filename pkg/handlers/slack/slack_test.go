@@ -31,10 +31,11 @@ func configure(tb testing.TB, configuration map[string]any) handlers.Installed {
 	return installed
 }
 
+const configuration = `{"botToken":"` + botToken + `","signingSecret":["current","previous"],"apiUrl":"${FAKE}/api"}`
+
 func install(tb testing.TB) *handlerstest.Kit {
 	tb.Helper()
-	return handlerstest.New(tb, slack.Integration,
-		`{"botToken":"`+botToken+`","signingSecret":["current","previous"],"apiUrl":"${FAKE}/api"}`)
+	return handlerstest.New(tb, slack.Integration, configuration)
 }
 
 func sampleArgs() handlers.SampleArgs {

@@ -244,7 +244,7 @@ func TestRecordedPayloads(t *testing.T) {
 }
 
 func FuzzWebhook(f *testing.F) {
-	kit := install(f)
+	kit := handlerstest.Start(f, handlerstest.Config{Integration: slack.Integration, Configuration: configuration, Forgetful: true})
 	for name := range slack.Integration.Samples {
 		f.Add("application/json", kit.Sample(name, sampleArgs()).Body)
 	}
