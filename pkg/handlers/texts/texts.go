@@ -1,6 +1,6 @@
-// Package texts makes texts fit into what platforms take. Platforms count
-// differently, so each function is told how: in [UTF16] units as Telegram does,
-// in [Characters], or in [Bytes].
+// Package texts makes texts fit into what platforms take, and texts of messages
+// that are none. Platforms count differently, so each function that measures is
+// told how: in [UTF16] units as Telegram does, in [Characters], or in [Bytes].
 package texts
 
 import (
