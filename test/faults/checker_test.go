@@ -3,6 +3,7 @@ package faults_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -27,6 +28,7 @@ type account struct {
 	doubled   int // messages that came again under another id, or were sent more often than they may be
 	misorders int // messages that came after one that was accepted later
 	ambiguous int // sends whose outcome Towpath did not know
+	faults    []string
 }
 
 // String is the account as it is printed.
@@ -36,7 +38,10 @@ func (a account) String() string {
 }
 
 // listed is what the API tells of a text.
-type listed struct{ incoming, outgoing, acked, ambiguous int }
+type listed struct {
+	incoming, outgoing, acked, ambiguous int
+	answers                              string // ids of outgoing messages
+}
 
 // quiet is longer than a dead worker's lease lasts: what it left half done has
 // been taken up by then.
@@ -71,7 +76,7 @@ func (p *plant) report(a account, loads ...*load) {
 	}
 	p.Logf("%s: from the door to the platform p50=%s p99=%s max=%s", p.name, all.at(0.5), all.at(0.99), all.at(1))
 	if a.lost+a.doubled+a.misorders != 0 || a.stored < a.accepted {
-		p.Errorf("%s: not once and in order: %v", p.name, a)
+		p.Errorf("%s: not once and in order: %v\n%s", p.name, a, strings.Join(a.faults[:min(20, len(a.faults))], "\n"))
 	}
 	if a.accepted == 0 {
 		p.Errorf("%s: nothing was accepted, so nothing was shown", p.name)
@@ -115,21 +120,30 @@ func (e evidence) count(a *account) {
 		}
 	}
 	for channel, texts := range posted { // also where nobody wrote
-		a.misorders += misordered(e.accepted[channel], texts)
+		if n := misordered(e.accepted[channel], texts); n > 0 {
+			a.misorders += n
+			a.faults = append(a.faults, fmt.Sprintf("misordered at the platform: %q", texts))
+		}
 	}
 	for channel, texts := range e.accepted {
 		a.accepted += len(texts)
-		a.misorders += misordered(texts, e.heard[channel])
+		if n := misordered(texts, e.heard[channel]); n > 0 {
+			a.misorders += n
+			a.faults = append(a.faults, fmt.Sprintf("misordered at the bot: %q", e.heard[channel]))
+		}
 		for _, text := range texts {
 			api, ids := e.listed[text], len(e.ids[text])
 			a.handled += min(1, api.incoming)
 			a.events += min(1, ids)
 			a.ambiguous += api.ambiguous
+			whole := fmt.Sprintf("%q: %d sends, %d events, listed %+v", text, times[text], ids, api)
 			if times[text] == 0 || ids == 0 || e.listed != nil && (api.incoming == 0 || api.acked == 0) {
 				a.lost++
+				a.faults = append(a.faults, "lost: "+whole)
 			}
 			if e.listed != nil && times[text] > 1+api.ambiguous || ids > 1 || api.incoming > 1 || api.outgoing > 1 {
 				a.doubled++
+				a.faults = append(a.faults, "doubled: "+whole)
 			}
 		}
 	}
@@ -200,6 +214,7 @@ func tell(all map[string]listed, messages []client.Message) error {
 		} else {
 			one.outgoing++
 			one.ambiguous += m.Ambiguous
+			one.answers += m.ID + " "
 		}
 		if m.AckedAt != nil {
 			one.acked++
