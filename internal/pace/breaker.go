@@ -88,6 +88,10 @@ type Decision struct {
 	probeEnds    time.Time
 }
 
+// Allowed is the decision on an attempt that is not kept from a platform that
+// is down, but whose outcome counts.
+func Allowed(installation string) Decision { return Decision{Go: true, installation: installation} }
+
 // NewBreaker returns a breaker that knows nothing, and lets everything through,
 // until [Breaker.Run].
 func NewBreaker(config BreakerConfig) *Breaker {
@@ -159,6 +163,17 @@ func (b *Breaker) Report(ctx context.Context, d Decision, key string, outcome Ou
 	case d.Go && b.count(d.installation, key, outcome):
 		b.trip(ctx, d.installation)
 	}
+}
+
+// State returns how the platform of an installation stands.
+func (b *Breaker) State(installation string) State {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	v := b.views[breakerKey(installation)]
+	if v == nil || !v.open {
+		return Closed
+	}
+	return v.circuit.state(b.Now())
 }
 
 // Snapshot returns the state of each installation whose circuit is not closed.

@@ -58,7 +58,7 @@ func (p *partition) postpone(d broker.Doorbell) bool {
 	place.Key, place.Seq = "", 0
 	b, ok := p.backlogs[place]
 	if !ok {
-		if !p.rung[place.Queue].greedy(place.Installation) && !p.blocks(place.Installation) {
+		if !p.rung[place.Queue].greedy(place.Installation) && !p.blocks(place) {
 			return false
 		}
 		b = p.newBacklog(place, d.Seq-1)
@@ -203,7 +203,7 @@ func (b *backlog) step() (ended bool, err error) {
 func (b *backlog) blocked() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.blocks(b.place.Installation)
+	return b.blocks(b.place)
 }
 
 // rest waits until there may be something to do.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/towpath/towpath/internal/broker"
 	"github.com/towpath/towpath/internal/dispatch"
+	"github.com/towpath/towpath/internal/pace"
 	"github.com/towpath/towpath/internal/store"
 	"github.com/towpath/towpath/pkg/client"
 	"github.com/towpath/towpath/pkg/events"
@@ -103,11 +104,16 @@ func (d *delivery) attempt() (ended bool, err error) {
 	if d.past.Begun > d.past.Attempts {
 		return d.bereave(installation)
 	}
-	leave, err := d.admit()
-	if err != nil {
+	p, err := d.admit(installation)
+	switch {
+	case errors.Is(err, errAgain):
+		return false, nil
+	case errors.Is(err, errDown):
+		return true, d.giveUp(installation, handlers.Verdict{Decision: handlers.GiveUp, Message: err.Error()})
+	case err != nil:
 		return false, err
 	}
-	defer leave()
+	defer p.back()
 	// It may be another one by now.
 	if installation, gone, err = d.installation(); err != nil || gone != "" {
 		return false, err
@@ -128,6 +134,7 @@ func (d *delivery) attempt() (ended bool, err error) {
 	started := time.Now()
 	bot, _ := d.Directory.Bot(installation.BotID)
 	result := d.Dispatcher.Run(d.running, dispatch.TargetOf(installation, bot.UserID), dispatch.Job{Event: d.event, Attempt: number})
+	p.found = pace.Outcome(result.Platform)
 	if result.Interrupted {
 		return false, d.interrupted(installation)
 	}
@@ -184,7 +191,11 @@ func (d *delivery) bereave(installation store.Installation) (ended bool, err err
 
 // failed records a failed attempt.
 func (d *delivery) failed(installation store.Installation, verdict handlers.Verdict, cause error, ambiguous bool) (ended bool, err error) {
-	now, policy := d.Broker.Now(), d.conduct(installation).Retry.Or(d.Retry)
+	now, conduct := d.Broker.Now(), d.conduct(installation)
+	policy := conduct.Retry.Or(d.Retry)
+	if verdict.After > 0 {
+		d.leaveAlone(conduct.Installation, now.Add(verdict.After))
+	}
 	next := now.Add(delay(policy, d.past.Begun, verdict.After))
 	if d.operation == events.MessageCreated && ambiguous {
 		uncertain, err := d.Store.MarkAmbiguous(d.running, installation.BotID, d.event.ID())
@@ -204,7 +215,7 @@ func (d *delivery) failed(installation store.Installation, verdict handlers.Verd
 	case verdict.Decision == handlers.GiveUp || exhausted(policy, d.past.Attempts, d.message.Stored, next) || d.operation == events.ActionTriggered && next.Sub(d.message.Stored) > store.ActionTimeout:
 		d.past.GivenUp = verdict.Message
 	}
-	if d.past.GivenUp == "" && d.past.Uncertain && d.conduct(installation).Uncertain == handlers.Hold {
+	if d.past.GivenUp == "" && d.past.Uncertain && conduct.Uncertain == handlers.Hold {
 		d.past.GivenUp = "an attempt may have reached the platform, and the integration holds such messages: " +
 			"look there, and send it again with `towpath dead-letters retry` if it is missing"
 	}

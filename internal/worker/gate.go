@@ -1,26 +1,160 @@
 package worker
 
 import (
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/towpath/towpath/internal/broker"
+	"github.com/towpath/towpath/internal/pace"
 	"github.com/towpath/towpath/internal/store"
 	"github.com/towpath/towpath/pkg/events"
+	"github.com/towpath/towpath/pkg/handlers"
 )
 
-// admit waits until an attempt may begin, and returns what ends it. What keeps
-// it from that for long makes the lane wait elsewhere.
-func (d *delivery) admit() (leave func(), err error) {
+// pass is the permission to make one attempt.
+type pass struct {
+	delivery *delivery
+	leave    func() // gives the turn to another one
+	circuit  pace.Decision
+	found    pace.Outcome // about the platform
+}
+
+// admit waits until an attempt may begin. What keeps it from that for long
+// makes the lane wait elsewhere. The pass must be given back.
+func (d *delivery) admit(installation store.Installation) (*pass, error) {
 	if err := d.until(d.past.NotBefore, backoff); err != nil {
 		return nil, err
 	}
-	leave, err = d.turns.Enter(d.taking, d.place.Installation)
+	conduct := d.conduct(installation)
+	if err := d.book(d.place.Installation+"."+d.place.Key, conduct.Conversation); err != nil {
+		return nil, err
+	}
+	if err := d.book(d.place.Installation, conduct.Installation); err != nil {
+		return nil, err
+	}
+	leave, err := d.turns.Enter(d.taking, d.place.Installation)
 	if err != nil {
 		return nil, errHandedOver
 	}
+	p := &pass{delivery: d, leave: leave, circuit: pace.Allowed(installation.WebhookID)}
 	// Looked at last, since a turn may be long in coming.
-	if installation, ok := d.Directory.Installation(d.message.Lane().Installation()); ok && d.stopped(installation) {
+	if now, ok := d.Directory.Installation(installation.WebhookID); ok && d.stopped(now) {
 		leave()
 		return nil, &held{why: blocked}
 	}
-	return leave, nil
+	if !d.sends() {
+		return p, nil
+	}
+	if p.circuit = d.breaker.Allow(d.taking, installation.WebhookID); p.circuit.Go {
+		return p, nil
+	}
+	leave()
+	return nil, d.standBy(installation.WebhookID, p.circuit)
+}
+
+// back gives the pass back, with what was found out about the platform.
+func (p *pass) back() {
+	p.leave()
+	key := p.delivery.place.Key
+	if p.delivery.place.Seq != 0 {
+		key = p.delivery.event.ID()
+	}
+	p.delivery.breaker.Report(p.delivery.running, p.circuit, key, p.found)
+}
+
+// book waits for a place within what a destination takes.
+func (d *delivery) book(name string, rate handlers.Rate) error {
+	if rate.Interval() == 0 {
+		return nil
+	}
+	after, booked, err := d.rates.Reserve(d.taking, name, rate, parkAfter)
+	if err != nil {
+		return err
+	}
+	if !booked { // whoever is refused has no place in the queue, so they come back one by one
+		return &held{until: d.Broker.Now().Add(after + rand.N(after+rate.Interval())), why: limited}
+	}
+	d.vacate()
+	wait(d.taking, after)
+	if d.taking.Err() != nil {
+		return errHandedOver
+	}
+	return nil
+}
+
+// leaveAlone keeps everything of an installation from a platform that limits
+// it as a whole and has asked for a pause.
+func (d *delivery) leaveAlone(rate handlers.Rate, until time.Time) {
+	if rate.Interval() == 0 || !d.sends() {
+		return
+	}
+	if err := d.rates.Postpone(d.running, d.place.Installation, until); err != nil {
+		d.log().WithError(err).Debug("the others do not know that the platform asked for a pause")
+	}
+}
+
+// errDown is told to whoever calls an action of a platform that does not work.
+var errDown = errors.New("the platform does not answer at the moment: try again later")
+
+// standBy waits until a platform may be asked again. The caller of an action is
+// told at once.
+func (d *delivery) standBy(installation string, circuit pace.Decision) error {
+	if d.operation == events.ActionTriggered {
+		return errDown
+	}
+	d.watchCircuit(installation, circuit)
+	if circuit.Until.Sub(d.Broker.Now()) > parkAfter || d.crowded() {
+		return &held{why: blocked}
+	}
+	timer := time.NewTimer(circuit.Until.Sub(d.Broker.Now()))
+	defer timer.Stop()
+	select {
+	case <-d.taking.Done():
+		return errHandedOver
+	case <-circuit.Changed:
+	case <-timer.C:
+	}
+	return errAgain
+}
+
+// errAgain asks to begin anew with the delivery, whose attempt was not made.
+var errAgain = errors.New("the platform may be asked again")
+
+// watchCircuit looks again at what waits once a circuit has changed or may be
+// probed.
+func (w *Worker) watchCircuit(installation string, circuit pace.Decision) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.circuits[installation] {
+		return
+	}
+	w.circuits[installation] = true
+	w.finishing.Go(func() {
+		timer := time.NewTimer(circuit.Until.Sub(w.Broker.Now()))
+		defer timer.Stop()
+		select {
+		case <-w.stopping:
+			return
+		case <-circuit.Changed:
+		case <-timer.C:
+		}
+		w.mu.Lock()
+		delete(w.circuits, installation)
+		w.mu.Unlock()
+		w.unblock()
+	})
+}
+
+// sends tells an operation that is there to reach the platform. Others may, and
+// tell what they found, but do not wait for it.
+func (d *delivery) sends() bool {
+	switch d.operation {
+	case events.MessageCreated, events.ActionTriggered, events.MessageUpdated, events.ConversationUpdated:
+		return true
+	default:
+		return false
+	}
 }
 
 // stopped tells an installation that takes nothing at the moment. What leads
@@ -36,10 +170,12 @@ func (d *delivery) stopped(i store.Installation) bool {
 	}
 }
 
-// blocks tells whether an installation takes nothing at the moment.
-func (w *Worker) blocks(installation string) bool {
-	i, ok := w.Directory.Installation(installation)
-	return ok && (i.Disabled || i.Paused != nil)
+// blocks tells whether nothing of a queue can be done for an installation at
+// the moment.
+func (w *Worker) blocks(place broker.Place) bool {
+	i, ok := w.Directory.Installation(place.Installation)
+	return ok && (i.Disabled || i.Paused != nil) ||
+		place.Queue == broker.Commands && w.breaker.State(place.Installation) == pace.Open
 }
 
 // tooLate tells whether nobody would hear of an action's output any more.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/towpath/towpath/internal/broker"
+	"github.com/towpath/towpath/internal/pace"
 )
 
 // held asks to go on later. What waits for long is parked: written down, and
@@ -253,14 +254,18 @@ func (p *partition) forgetAllBut(there map[broker.Place]bool) {
 	}
 }
 
-// unblock looks again at what waits for a change of its installation.
+// unblock looks again at what waits for a change of its installation. Of an
+// installation whose platform is to be tried, one place does.
 func (p *partition) unblock() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	trying := map[string]bool{}
 	for _, kept := range p.parked {
-		if kept.Why == blocked && !p.blocks(kept.Installation) {
-			p.resume(kept)
+		if kept.Why != blocked || p.blocks(kept.Place) || trying[kept.Installation] {
+			continue
 		}
+		trying[kept.Installation] = kept.Queue == broker.Commands && p.breaker.State(kept.Installation) == pace.HalfOpen
+		p.resume(kept)
 	}
 	for _, b := range p.backlogs {
 		b.poke()

@@ -44,12 +44,16 @@ type Worker struct {
 	Config
 	cursors   *broker.Bucket
 	turns     *pace.Turns
+	rates     *pace.Rates
+	breaker   *pace.Breaker
 	metrics   metrics
 	owned     atomic.Int64
 	finishing sync.WaitGroup // attempts of partitions that are given up
 
 	mu         sync.Mutex
 	partitions map[*partition]bool // that are owned
+	circuits   map[string]bool     // that are waited for, by installation
+	stopping   <-chan struct{}
 }
 
 // errDraining is the cause with which a handler ends that outlives the grace.
@@ -72,20 +76,30 @@ func New(ctx context.Context, config Config) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
+	shared, err := config.Broker.Bucket(ctx, broker.Pace)
+	if err != nil {
+		return nil, err
+	}
 	return &Worker{
-		Config: config, cursors: cursors, turns: pace.NewTurns(config.Concurrency),
-		metrics: newMetrics(config.Metrics), partitions: map[*partition]bool{},
+		Config: config, cursors: cursors, metrics: newMetrics(config.Metrics),
+		turns: pace.NewTurns(config.Concurrency), rates: pace.NewRates(shared, config.Broker.Now),
+		breaker: pace.NewBreaker(pace.BreakerConfig{
+			Broker: config.Broker, Bucket: shared, Worker: config.Name, Logger: config.Logger, Now: config.Broker.Now,
+		}),
+		partitions: map[*partition]bool{}, circuits: map[string]bool{},
 	}, nil
 }
 
 // Run works until ctx ends and then drains: it takes nothing new, lets running
 // handlers finish within the grace, and hands everything else over at once.
 func (w *Worker) Run(ctx context.Context) {
+	w.stopping = ctx.Done()
 	defer w.wakeUp(ctx)()
 	defer w.Directory.OnChange(w.unblock)()
-	var trimming sync.WaitGroup
-	trimming.Go(func() { w.trimHistory(ctx) })
-	defer trimming.Wait()
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	watching.Go(func() { w.trimHistory(ctx) })
+	watching.Go(func() { _ = w.breaker.Run(ctx) })
 	w.Broker.Share(ctx, w.Lease, w.own)
 	w.finishing.Wait()
 }
