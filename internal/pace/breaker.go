@@ -165,15 +165,16 @@ func (b *Breaker) Report(ctx context.Context, d Decision, key string, outcome Ou
 	}
 }
 
-// State returns how the platform of an installation stands.
-func (b *Breaker) State(installation string) State {
+// Standing returns how the platform of an installation stands; changed is
+// closed when that changes, and nil as long as nothing was wrong with it.
+func (b *Breaker) Standing(installation string) (state State, changed <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	v := b.views[breakerKey(installation)]
 	if v == nil || !v.open {
-		return Closed
+		return Closed, nil
 	}
-	return v.circuit.state(b.Now())
+	return v.circuit.state(b.Now()), v.changed
 }
 
 // Snapshot returns the state of each installation whose circuit is not closed.

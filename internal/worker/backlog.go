@@ -58,7 +58,7 @@ func (p *partition) postpone(d broker.Doorbell) bool {
 	place.Key, place.Seq = "", 0
 	b, ok := p.backlogs[place]
 	if !ok {
-		if !p.rung[place.Queue].greedy(place.Installation) && !p.blocks(place) {
+		if !p.rung[place.Queue].greedy(place.Installation) && !p.rests(place.Installation) {
 			return false
 		}
 		b = p.newBacklog(place, d.Seq-1)

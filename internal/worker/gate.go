@@ -103,7 +103,7 @@ func (d *delivery) standBy(installation string, circuit pace.Decision) error {
 	if d.operation == events.ActionTriggered {
 		return errDown
 	}
-	d.watchCircuit(installation, circuit)
+	d.watchCircuit(installation)
 	if circuit.Until.Sub(d.Broker.Now()) > parkAfter || d.crowded() {
 		return &held{why: blocked}
 	}
@@ -121,9 +121,8 @@ func (d *delivery) standBy(installation string, circuit pace.Decision) error {
 // errAgain asks to begin anew with the delivery, whose attempt was not made.
 var errAgain = errors.New("the platform may be asked again")
 
-// watchCircuit looks again at what waits once a circuit has changed or may be
-// probed.
-func (w *Worker) watchCircuit(installation string, circuit pace.Decision) {
+// watchCircuit looks again at what waits for a platform, until that works.
+func (w *Worker) watchCircuit(installation string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.circuits[installation] {
@@ -131,19 +130,41 @@ func (w *Worker) watchCircuit(installation string, circuit pace.Decision) {
 	}
 	w.circuits[installation] = true
 	w.finishing.Go(func() {
-		timer := time.NewTimer(circuit.Until.Sub(w.Broker.Now()))
+		for w.circuitStays(installation) {
+			w.unblock()
+		}
+		w.unblock()
+	})
+}
+
+// circuitStays waits for news of a circuit and reports whether it is still not
+// closed.
+func (w *Worker) circuitStays(installation string) bool {
+	state, changed := w.breaker.Standing(installation)
+	if state != pace.Closed {
+		timer := time.NewTimer(lookEvery)
 		defer timer.Stop()
 		select {
 		case <-w.stopping:
-			return
-		case <-circuit.Changed:
+		case <-changed:
+			return true
 		case <-timer.C:
+			return true
 		}
-		w.mu.Lock()
-		delete(w.circuits, installation)
-		w.mu.Unlock()
-		w.unblock()
-	})
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.circuits, installation)
+	return false
+}
+
+// failing tells how the platform stands that a queue's deliveries need.
+func (w *Worker) failing(place broker.Place) pace.State {
+	if place.Queue != broker.Commands {
+		return pace.Closed
+	}
+	state, _ := w.breaker.Standing(place.Installation)
+	return state
 }
 
 // sends tells an operation that is there to reach the platform. Others may, and
@@ -170,12 +191,15 @@ func (d *delivery) stopped(i store.Installation) bool {
 	}
 }
 
-// blocks tells whether nothing of a queue can be done for an installation at
-// the moment.
+// rests tells an installation for which nothing at all is done at the moment.
+func (w *Worker) rests(installation string) bool {
+	i, ok := w.Directory.Installation(installation)
+	return ok && (i.Disabled || i.Paused != nil)
+}
+
+// blocks tells whether there is no use in trying what waits at a place.
 func (w *Worker) blocks(place broker.Place) bool {
-	i, ok := w.Directory.Installation(place.Installation)
-	return ok && (i.Disabled || i.Paused != nil) ||
-		place.Queue == broker.Commands && w.breaker.State(place.Installation) == pace.Open
+	return w.rests(place.Installation) || w.failing(place) == pace.Open
 }
 
 // tooLate tells whether nobody would hear of an action's output any more.

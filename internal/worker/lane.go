@@ -19,7 +19,7 @@ type lane struct {
 
 	// Guarded by the partition's mutex.
 	bells map[uint64]bell
-	after uint64 // how far the lane is known to be
+	after uint64 // everything of the place up to here is at its end
 	// occupied tells that an attempt is being made that nobody else may begin.
 	occupied bool
 	// parked is the revision under which the place is written down as waiting,
@@ -161,9 +161,6 @@ func (l *lane) serial() error {
 	looked := false
 	for {
 		l.reach(at.Seq)
-		if err := l.refresh(); err != nil {
-			return err
-		}
 		message, err := l.Broker.Next(l.running, l.place.Queue, string(l.place.Lane()), at.Seq)
 		if errors.Is(err, broker.ErrNoMessage) {
 			waiting, err := l.silenceGone(at.Seq)
@@ -180,6 +177,10 @@ func (l *lane) serial() error {
 			return err
 		}
 		looked = false
+		l.reach(message.Seq - 1)
+		if err := l.refresh(); err != nil {
+			return err
+		}
 		if err := l.deliver(message); err != nil {
 			return err
 		}
@@ -195,7 +196,7 @@ func (l *lane) serial() error {
 func (l *lane) reach(seq uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.after, l.occupied = seq, false
+	l.after, l.occupied = max(l.after, seq), false
 	for rung := range l.bells {
 		if rung <= seq {
 			l.let(rung)

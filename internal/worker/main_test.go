@@ -67,6 +67,9 @@ type town struct {
 	message  func(context.Context, handlers.MessageProps[config, events.Text], string) error
 	action   func(context.Context, handlers.ActionProps[config, question]) (question, error)
 	register func(context.Context, handlers.RegisterProps[config]) error
+	// How it wants to be treated.
+	uncertain handlers.Uncertain
+	rate      handlers.Rate // of each conversation
 
 	mu   sync.Mutex
 	runs []run
@@ -108,7 +111,7 @@ func (w *town) install(api string) {
 
 func (w *town) integration(name string) handlers.Registrable {
 	return handlers.Integration[config]{
-		Name: "acme", Version: "1.0.0", Title: "Acme", Unverified: true, Events: []events.Declared{stepped},
+		Name: "acme", Version: "1.0.0", Title: "Acme", Unverified: true, Events: []events.Declared{stepped}, Uncertain: w.uncertain,
 		Handler: func(ctx context.Context, p handlers.WebhookProps[config]) (*events.Response, error) {
 			r := run{Worker: name, Attempt: p.Delivery.Attempt, At: time.Now()}
 			if err := json.Unmarshal(p.Req.Body, &r.step); err != nil {
@@ -124,7 +127,7 @@ func (w *town) integration(name string) handlers.Registrable {
 			}
 			return nil, stepped.Fire(ctx, p.Client, r.step)
 		},
-		Channels: handlers.Channels[config]{"chat": {Messages: handlers.Messages[config]{
+		Channels: handlers.Channels[config]{"chat": {Rate: w.rate, Messages: handlers.Messages[config]{
 			"text": handlers.NewMessage(func(ctx context.Context, p handlers.MessageProps[config, events.Text]) error {
 				if w.message != nil {
 					return w.message(ctx, p, name)

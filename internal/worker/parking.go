@@ -110,7 +110,10 @@ func (l *lane) cover() error {
 	for seq := range l.bells {
 		l.let(seq)
 	}
-	l.parked, l.parkedAt, l.again = max(l.parked, entry.Revision), entry.Until, true
+	l.parked, l.again = max(l.parked, entry.Revision), true
+	if l.parkedAt = entry.Until; entry.After == 0 {
+		l.parkedAt = time.Time{} // it was not known yet how far the lane is
+	}
 	return nil
 }
 
@@ -159,9 +162,12 @@ func (p *partition) keep(entry broker.Parked) {
 	if before, ok := p.parked[entry.Place]; ok && before.timer != nil {
 		before.timer.Stop()
 	}
-	kept := &parked{Parked: entry}
-	if entry.Why != blocked || !entry.Until.IsZero() {
-		kept.timer = time.AfterFunc(entry.Until.Sub(p.Broker.Now()), func() { p.wake(entry.Place, entry.Revision) })
+	kept, after := &parked{Parked: entry}, entry.Until.Sub(p.Broker.Now())
+	if entry.Why == blocked {
+		after = lookEvery // the change may have come before this
+	}
+	if entry.Why != blocked || !p.blocks(entry.Place) {
+		kept.timer = time.AfterFunc(after, func() { p.wake(entry.Place, entry.Revision) })
 	}
 	p.parked[entry.Place] = kept
 }
@@ -185,7 +191,7 @@ func (p *partition) resume(kept *parked) {
 	}
 	delete(p.parked, kept.Place)
 	l := p.begin(kept.Place)
-	l.parked, l.parkedAt = kept.Revision, p.Broker.Now()
+	l.parked, l.parkedAt, l.after = kept.Revision, p.Broker.Now(), kept.After
 }
 
 // watchParked knows what is parked in the partition, from whichever owner, and
@@ -264,7 +270,7 @@ func (p *partition) unblock() {
 		if kept.Why != blocked || p.blocks(kept.Place) || trying[kept.Installation] {
 			continue
 		}
-		trying[kept.Installation] = kept.Queue == broker.Commands && p.breaker.State(kept.Installation) == pace.HalfOpen
+		trying[kept.Installation] = p.failing(kept.Place) == pace.HalfOpen
 		p.resume(kept)
 	}
 	for _, b := range p.backlogs {
