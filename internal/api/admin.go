@@ -30,17 +30,18 @@ type botView struct {
 
 // installationView leaves out the configuration, which holds secrets.
 type installationView struct {
-	ID                string       `json:"id"` // of the integration in its version
-	Name              string       `json:"name"`
-	Version           string       `json:"version,omitempty"`
-	Enabled           bool         `json:"enabled"`
-	ConfigurationType string       `json:"configurationType,omitempty"`
-	WebhookID         string       `json:"webhookId"`
-	WebhookURL        string       `json:"webhookUrl"`
-	Status            store.Status `json:"status"`
-	StatusReason      string       `json:"statusReason,omitempty"`
-	CreatedAt         time.Time    `json:"createdAt"`
-	UpdatedAt         time.Time    `json:"updatedAt"`
+	ID                string        `json:"id"` // of the integration in its version
+	Name              string        `json:"name"`
+	Version           string        `json:"version,omitempty"`
+	Enabled           bool          `json:"enabled"`
+	ConfigurationType string        `json:"configurationType,omitempty"`
+	WebhookID         string        `json:"webhookId"`
+	WebhookURL        string        `json:"webhookUrl"`
+	Status            store.Status  `json:"status"`
+	StatusReason      string        `json:"statusReason,omitempty"`
+	Paused            *store.Paused `json:"paused,omitempty"`
+	CreatedAt         time.Time     `json:"createdAt"`
+	UpdatedAt         time.Time     `json:"updatedAt"`
 }
 
 // installationChange is what may be said of one installation: null removes it,
@@ -183,7 +184,8 @@ func (a *api) viewBot(r *http.Request, bot string) (botView, error) {
 		}
 		shown := installationView{
 			Name: i.Integration, Enabled: !i.Disabled, ConfigurationType: i.ConfigurationType, WebhookID: i.WebhookID,
-			WebhookURL: i.WebhookURL, Status: i.Status, StatusReason: i.StatusReason, CreatedAt: i.CreatedAt, UpdatedAt: i.UpdatedAt,
+			WebhookURL: i.WebhookURL, Status: i.Status, StatusReason: i.StatusReason, Paused: i.Paused,
+			CreatedAt: i.CreatedAt, UpdatedAt: i.UpdatedAt,
 		}
 		if _, definition, err := a.Admin.Registry.Find(i.Integration); err == nil {
 			shown.ID, shown.Version = definition.IntegrationID(), definition.Version

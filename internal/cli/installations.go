@@ -18,7 +18,7 @@ type installationsCommand struct {
 	List     listInstallations    `cmd:"" default:"withargs" help:"List the installations, their webhook URLs and their status."`
 	Install  installCommand       `cmd:"" help:"Put an integration into a bot, or change its configuration."`
 	Disable  disableCommand       `cmd:"" help:"Stop an installation; what waits for it waits."`
-	Enable   enableCommand        `cmd:"" help:"Let a disabled installation go on."`
+	Enable   enableCommand        `cmd:"" help:"Let an installation go on that is disabled, or paused because its platform refused its credentials."`
 	Register registerAgainCommand `cmd:"" help:"Register an installation again, such as after the platform was mended."`
 	Ping     pingCommand          `cmd:"" help:"Ask an installation's integration whether it can do its job."`
 	Remove   removeCommand        `cmd:"" help:"Take an installation out of its bot."`
@@ -39,10 +39,19 @@ type shown struct {
 	Status      store.Status `json:"status"`
 	Reason      string       `json:"reason,omitempty"`
 	Disabled    bool         `json:"disabled,omitempty"`
+	// Paused is why it is stopped until it is configured anew or enabled.
+	Paused string `json:"paused,omitempty"`
 }
 
 func showInstallation(i store.Installation) shown {
-	return shown{i.BotID, i.Alias, i.Integration, i.WebhookID, i.WebhookURL, i.Status, i.StatusReason, i.Disabled}
+	row := shown{
+		Bot: i.BotID, Alias: i.Alias, Integration: i.Integration, WebhookID: i.WebhookID, WebhookURL: i.WebhookURL,
+		Status: i.Status, Reason: i.StatusReason, Disabled: i.Disabled,
+	}
+	if i.Paused != nil {
+		row.Paused = i.Paused.Reason
+	}
+	return row
 }
 
 // Run lists the installations.
@@ -74,6 +83,9 @@ func (c *listInstallations) Run(ctx context.Context, p *program) error {
 		}
 		if row.Reason != "" {
 			status += ": " + row.Reason
+		}
+		if row.Paused != "" {
+			status += ", paused: " + row.Paused
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", row.Bot, row.Alias, row.Integration, status, row.WebhookURL)
 	}
@@ -201,6 +213,9 @@ func (f changeFlags) change(ctx context.Context, p *program, do func(*store.Stor
 	status := string(i.Status)
 	if i.Disabled {
 		status += ", disabled"
+	}
+	if i.Paused != nil {
+		status += ", paused: " + i.Paused.Reason
 	}
 	_, err = fmt.Fprintf(p.stdout, "%s of bot %s: %s, webhooks at %s\n", i.Alias, i.BotID, status, i.WebhookURL)
 	return err

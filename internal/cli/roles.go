@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"os"
 	"time"
@@ -35,6 +36,18 @@ type workerFlags struct {
 	Timeout     time.Duration `default:"60s" env:"TOWPATH_TIMEOUT" help:"How long one attempt may take."`
 	MaxAttempts int           `default:"15" env:"TOWPATH_MAX_ATTEMPTS" help:"After this many failed attempts a delivery is a dead letter."`
 	MaxAge      time.Duration `default:"24h" env:"TOWPATH_MAX_AGE" help:"After this time a delivery is not tried again."`
+}
+
+// shortestLease is longer than a worker's open requests for work live, so that
+// none of a dead one is served in its successor's stead.
+const shortestLease = 3 * time.Second
+
+// Validate implements kong's hook.
+func (f workerFlags) Validate() error {
+	if f.Lease < shortestLease {
+		return fmt.Errorf("--lease: %s is shorter than %s, which a worker needs to be sure that it has lost its work", f.Lease, shortestLease)
+	}
+	return nil
 }
 
 func (n *node) runWorker(ctx context.Context, flags workerFlags) {

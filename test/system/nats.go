@@ -23,13 +23,16 @@ func StartNATS(t *testing.T, binary string) *NATS {
 	dir := t.TempDir()
 	address := FreeAddress(t)
 	n := &NATS{URL: "nats://" + address, binary: binary, configuration: filepath.Join(dir, "nats.conf")}
-	text := fmt.Sprintf("listen: %q\njetstream {\n  store_dir: %q\n  sync_interval: always\n}\n", address, filepath.Join(dir, "store"))
+	text := fmt.Sprintf("listen: %q\njetstream {\n  store_dir: %q\n  sync_interval: always\n}\n", address, n.Dir())
 	if err := os.WriteFile(n.configuration, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	n.Start(t)
 	return n
 }
+
+// Dir is where the server keeps everything.
+func (n *NATS) Dir() string { return filepath.Join(filepath.Dir(n.configuration), "store") }
 
 // Start starts the server again.
 func (n *NATS) Start(t *testing.T) {

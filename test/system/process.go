@@ -101,6 +101,9 @@ func (p *Process) Wait(within time.Duration) int {
 // ExitCode is the status of a process that has ended, -1 after a signal.
 func (p *Process) ExitCode() int { return p.cmd.ProcessState.ExitCode() }
 
+// PID is the process's number.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 // Runs tells whether the process has not ended.
 func (p *Process) Runs() bool {
 	select {
