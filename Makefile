@@ -27,11 +27,13 @@ test: ## all tests, with the race detector and in random order; container tests 
 e2e: ## the container tests; fails, rather than skips, without an engine
 	CI=true go test -v -p=1 -count=1 ./test/...
 
-faults: ## break things while people write, for five minutes; SEED=n repeats a run
-	TOWPATH_FAULTS=short TOWPATH_SEED=$(SEED) go test -v -count=1 -timeout=15m ./test/faults
+faults: ## break things while people write, for five minutes; SEED=n repeats a run; logs of failures in bin/faults
+	@mkdir -p bin/faults
+	TOWPATH_FAULTS=short TOWPATH_SEED=$(SEED) go test -v -count=1 -timeout=15m -artifacts -outputdir=$(CURDIR)/bin/faults ./test/faults
 
 faults-long: ## all of the fault suite, for hours; writes its results into docs/guarantees.md
-	TOWPATH_FAULTS=long TOWPATH_SEED=$(SEED) go test -v -count=1 -timeout=3h ./test/faults
+	@mkdir -p bin/faults
+	TOWPATH_FAULTS=long TOWPATH_SEED=$(SEED) go test -v -count=1 -timeout=3h -artifacts -outputdir=$(CURDIR)/bin/faults ./test/faults
 
 fuzz: ## each fuzz target for FUZZTIME (10s)
 	.ci/fuzz $(FUZZTIME)

@@ -112,8 +112,9 @@ type evidence struct {
 
 // count adds what the evidence shows to an account.
 func (e evidence) count(a *account) {
-	times, posted := map[string]int{}, map[string][]string{}
+	times, posted, at := map[string]int{}, map[string][]string{}, map[string][]string{}
 	for _, s := range e.sends {
+		at[s.text] = append(at[s.text], s.at.Format("15:04:05.000"))
 		a.sent++
 		if times[s.text]++; times[s.text] == 1 {
 			posted[s.channel] = append(posted[s.channel], s.text)
@@ -136,7 +137,7 @@ func (e evidence) count(a *account) {
 			a.handled += min(1, api.incoming)
 			a.events += min(1, ids)
 			a.ambiguous += api.ambiguous
-			whole := fmt.Sprintf("%q: %d sends, %d events, listed %+v", text, times[text], ids, api)
+			whole := fmt.Sprintf("%q: sent at %v, %d events, listed %+v", text, at[text], ids, api)
 			if times[text] == 0 || ids == 0 || e.listed != nil && (api.incoming == 0 || api.acked == 0) {
 				a.lost++
 				a.faults = append(a.faults, "lost: "+whole)

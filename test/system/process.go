@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -34,7 +36,8 @@ type Process struct {
 }
 
 // Start starts a process, which is killed when its test ends. If the test
-// failed, its last words are shown; a data race fails the test.
+// failed, its last words are shown and all of them are kept as an artifact; a
+// data race fails the test.
 func Start(t *testing.T, r Run) *Process {
 	t.Helper()
 	p := &Process{Name: r.Name, Output: &Output{}, t: t, exited: make(chan struct{})}
@@ -60,9 +63,18 @@ func Start(t *testing.T, r Run) *Process {
 			t.Errorf("%s has a data race:\n%s", p.Name, said)
 		} else if t.Failed() {
 			t.Logf("%s said at the end:\n%s", p.Name, Tail(said, 40))
+			p.keep(said)
 		}
 	})
 	return p
+}
+
+// keep writes down everything that the process said, for `go test -artifacts`.
+func (p *Process) keep(said string) {
+	name := fmt.Sprintf("%s-%d.log", p.Name, p.cmd.Process.Pid)
+	if err := os.WriteFile(filepath.Join(p.t.ArtifactDir(), name), []byte(said), 0o600); err != nil {
+		p.t.Log(err)
+	}
 }
 
 // environment is what a process sees: nothing of the machine's own settings.
