@@ -33,10 +33,16 @@ type natsFlag struct {
 	NATS string `name:"nats" default:"nats://127.0.0.1:4222" env:"NATS_URL" help:"Where NATS is."`
 }
 
-// opsFlag is the flag of every process's own port.
-type opsFlag struct {
-	Ops string `default:"127.0.0.1:8082" env:"TOWPATH_OPS" help:"Address of /healthz, /readyz and /metrics."`
+// roleFlags are the flags of every process that has one role.
+type roleFlags struct {
+	natsFlag
+	logFlags
+	Ops         string        `default:"127.0.0.1:8082" env:"TOWPATH_OPS" help:"Address of /healthz, /readyz and /metrics."`
+	ClockOffset time.Duration `env:"TOWPATH_CLOCK_OFFSET" help:"By how much to put this process's clock off, to try what a wrong one does."`
 }
+
+// clock is the process's clock.
+func (f roleFlags) clock() time.Time { return time.Now().Add(f.ClockOffset) }
 
 // node is what the roles of a process share.
 type node struct {
@@ -70,9 +76,6 @@ func newNode(ctx context.Context, p *program, config nodeConfig) (context.Contex
 	}
 	n := &node{name: fmt.Sprintf("%s-%s-%d", config.role, host, os.Getpid()), registry: p.registry, logger: logger, metrics: ops.NewRegistry(config.role)}
 	config.broker.Name, config.broker.Logger = n.name, logger
-	if config.broker.Clock, err = offClock(); err != nil {
-		return nil, nil, err
-	}
 	if n.broker, err = broker.Connect(config.broker); err != nil {
 		return nil, nil, err
 	}
@@ -183,18 +186,4 @@ func url(listener net.Listener) string {
 		address = net.JoinHostPort("127.0.0.1", port)
 	}
 	return "http://" + strings.TrimSuffix(address, "/")
-}
-
-// offClock is a clock that is off by TOWPATH_CLOCK_OFFSET, "1h", for tests of
-// what a wrong one does; nil without it.
-func offClock() (func() time.Time, error) {
-	off := os.Getenv("TOWPATH_CLOCK_OFFSET")
-	if off == "" {
-		return nil, nil //nolint:nilnil // no clock of its own
-	}
-	by, err := time.ParseDuration(off)
-	if err != nil {
-		return nil, fmt.Errorf("TOWPATH_CLOCK_OFFSET: %w", err)
-	}
-	return func() time.Time { return time.Now().Add(by) }, nil
 }

@@ -93,22 +93,16 @@ func (n *node) runAPI(ctx context.Context, listener net.Listener) {
 // The processes, one role each.
 type (
 	ingestCommand struct {
-		natsFlag
-		opsFlag
-		logFlags
+		roleFlags
 		ingestFlags
 		Listen string `default:"127.0.0.1:8080" env:"TOWPATH_LISTEN" help:"Address to listen at; for webhooks."`
 	}
 	workerCommand struct {
-		natsFlag
-		opsFlag
-		logFlags
+		roleFlags
 		workerFlags
 	}
 	apiCommand struct {
-		natsFlag
-		opsFlag
-		logFlags
+		roleFlags
 		Listen string `default:"127.0.0.1:8081" env:"TOWPATH_LISTEN" help:"Address to listen at; for the API."`
 	}
 )
@@ -119,7 +113,7 @@ func (c *ingestCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	return runRole(ctx, p, "ingest", c.natsFlag, c.opsFlag, c.logFlags, func(ctx context.Context, n *node) {
+	return runRole(ctx, p, "ingest", c.roleFlags, func(ctx context.Context, n *node) {
 		n.logger.WithField("address", url(listener)).Info("ingest listens")
 		n.runIngest(ctx, listener, c.ingestFlags)
 	})
@@ -127,7 +121,7 @@ func (c *ingestCommand) Run(ctx context.Context, p *program) error {
 
 // Run runs a worker until ctx ends and it has drained.
 func (c *workerCommand) Run(ctx context.Context, p *program) error {
-	return runRole(ctx, p, "worker", c.natsFlag, c.opsFlag, c.logFlags, func(ctx context.Context, n *node) {
+	return runRole(ctx, p, "worker", c.roleFlags, func(ctx context.Context, n *node) {
 		n.runWorker(ctx, c.workerFlags)
 	})
 }
@@ -138,18 +132,18 @@ func (c *apiCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	return runRole(ctx, p, "api", c.natsFlag, c.opsFlag, c.logFlags, func(ctx context.Context, n *node) {
+	return runRole(ctx, p, "api", c.roleFlags, func(ctx context.Context, n *node) {
 		n.logger.WithField("address", url(listener)).Info("API listens")
 		n.runAPI(ctx, listener)
 	})
 }
 
-func runRole(ctx context.Context, p *program, role string, nats natsFlag, own opsFlag, log logFlags, run func(context.Context, *node)) error {
-	listener, err := listen("ops", own.Ops)
+func runRole(ctx context.Context, p *program, role string, flags roleFlags, run func(context.Context, *node)) error {
+	listener, err := listen("ops", flags.Ops)
 	if err != nil {
 		return err
 	}
-	ctx, n, err := newNode(ctx, p, nodeConfig{role: role, broker: broker.Config{URL: nats.NATS}, log: log})
+	ctx, n, err := newNode(ctx, p, nodeConfig{role: role, broker: broker.Config{URL: flags.NATS, Clock: flags.clock}, log: flags.logFlags})
 	if err != nil {
 		return err
 	}
