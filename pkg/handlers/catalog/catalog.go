@@ -6,6 +6,7 @@ import (
 	"github.com/towpath/towpath/pkg/handlers/linear"
 	"github.com/towpath/towpath/pkg/handlers/shopify"
 	"github.com/towpath/towpath/pkg/handlers/slack"
+	"github.com/towpath/towpath/pkg/handlers/telegram"
 )
 
 // All returns the integrations of this build, one line each.
@@ -14,6 +15,7 @@ func All() []handlers.Registrable {
 		linear.Integration,
 		shopify.Integration,
 		slack.Integration,
+		telegram.Integration,
 	}
 }
 
