@@ -7,6 +7,7 @@ import (
 	"github.com/towpath/towpath/pkg/handlers/shopify"
 	"github.com/towpath/towpath/pkg/handlers/slack"
 	"github.com/towpath/towpath/pkg/handlers/telegram"
+	"github.com/towpath/towpath/pkg/handlers/whatsapp"
 )
 
 // All returns the integrations of this build, one line each.
@@ -16,6 +17,7 @@ func All() []handlers.Registrable {
 		shopify.Integration,
 		slack.Integration,
 		telegram.Integration,
+		whatsapp.Integration,
 	}
 }
 
