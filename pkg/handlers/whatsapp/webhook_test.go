@@ -176,7 +176,7 @@ func TestWhatIsAboutAnotherNumberIsPassedOver(t *testing.T) {
 	r.Body = []byte(strings.ReplaceAll(string(r.Body), "106540352242922", "999"))
 	o := kit.Unsigned(r)
 	if o.Verdict.Decision != handlers.Done || len(o.Calls) != 0 || len(o.Told) != 1 || !strings.Contains(o.Told[0], "999") {
-		t.Errorf("got %+v, told %v", o.Names(), o.Told)
+		t.Errorf("asked %d times, told %v", len(o.Calls), o.Told)
 	}
 }
 
