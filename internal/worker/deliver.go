@@ -62,6 +62,7 @@ func (d *delivery) dealtWith() bool {
 	}
 	if d.past.Outcome != "" {
 		d.log().Info("delivery was handled before")
+		d.duplicate()
 		return true
 	}
 	if d.past.Seq == 0 {
@@ -69,9 +70,16 @@ func (d *delivery) dealtWith() bool {
 	}
 	if d.past.Stream != d.message.Stream || d.past.Seq != d.message.Seq {
 		d.log().Info("delivery is at work already")
+		d.duplicate()
 		return true
 	}
 	return false
+}
+
+// duplicate counts a delivery that came again.
+func (d *delivery) duplicate() {
+	installation, _ := d.Directory.Installation(d.place.Installation)
+	d.metrics.duplicates.WithLabelValues(installation.Integration, string(d.operation)).Inc()
 }
 
 func (d *delivery) log() *logrus.Entry {
@@ -131,6 +139,9 @@ func (d *delivery) attempt() (ended bool, err error) {
 			return skip, err
 		}
 	}
+	if number == 1 {
+		d.metrics.waited.WithLabelValues(installation.Integration, string(d.operation)).Observe(d.Broker.Now().Sub(d.message.Stored).Seconds())
+	}
 	started := time.Now()
 	bot, _ := d.Directory.Bot(installation.BotID)
 	result := d.Dispatcher.Run(d.running, dispatch.TargetOf(installation, bot.UserID), dispatch.Job{Event: d.event, Attempt: number})
@@ -185,6 +196,7 @@ var errDied = errors.New("the worker died, or lost its lease, while it made this
 // bereave counts an attempt that began and that nobody will end any more.
 func (d *delivery) bereave(installation store.Installation) (ended bool, err error) {
 	d.log().WithField("attempt", d.past.Begun).WithField("of", d.past.Worker).Warn("an attempt died with its worker")
+	d.metrics.died.WithLabelValues(installation.Integration, string(d.operation)).Inc()
 	verdict := handlers.Verdict{Decision: handlers.Retry, Message: errDied.Error()}
 	return d.failed(installation, verdict, errDied, d.operation == events.MessageCreated)
 }

@@ -51,12 +51,15 @@ func (d *delivery) finish(installation store.Installation, result dispatch.Resul
 			return err
 		}
 	}
-	if d.operation != events.WebhookReceived {
-		return d.remember()
+	if d.operation == events.WebhookReceived {
+		d.past.Answer = d.bounded(result.Response)
 	}
-	d.past.Answer = d.bounded(result.Response)
 	if err := d.remember(); err != nil {
 		return err
+	}
+	d.metrics.end(installation.Integration, d.operation, d.past)
+	if d.operation != events.WebhookReceived {
+		return nil
 	}
 	return d.answer(d.past.Answer)
 }

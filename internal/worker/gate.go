@@ -33,7 +33,9 @@ func (d *delivery) admit(installation store.Installation) (*pass, error) {
 	if err := d.book(d.place.Installation, conduct.Installation); err != nil {
 		return nil, err
 	}
+	d.queue(d.message.Stored)
 	leave, err := d.turns.Enter(d.taking, d.place.Installation)
+	d.queue(time.Time{})
 	if err != nil {
 		return nil, errHandedOver
 	}
@@ -51,6 +53,13 @@ func (d *delivery) admit(installation store.Installation) (*pass, error) {
 	}
 	leave()
 	return nil, d.standBy(installation.WebhookID, p.circuit)
+}
+
+// queue says since when the lane's delivery waits for a turn.
+func (l *lane) queue(since time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.queued = since
 }
 
 // back gives the pass back, with what was found out about the platform.

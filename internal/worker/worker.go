@@ -80,14 +80,18 @@ func New(ctx context.Context, config Config) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Worker{
+	w := &Worker{
 		Config: config, cursors: cursors, metrics: newMetrics(config.Metrics),
 		turns: pace.NewTurns(config.Concurrency), rates: pace.NewRates(shared, config.Broker.Now),
 		breaker: pace.NewBreaker(pace.BreakerConfig{
 			Broker: config.Broker, Bucket: shared, Worker: config.Name, Logger: config.Logger, Now: config.Broker.Now,
 		}),
 		partitions: map[*partition]bool{}, circuits: map[string]bool{},
-	}, nil
+	}
+	if config.Metrics != nil {
+		config.Metrics.MustRegister(newState(w))
+	}
+	return w, nil
 }
 
 // Run works until ctx ends and then drains: it takes nothing new, lets running
@@ -162,10 +166,13 @@ func (w *Worker) keep(p *partition, owned bool) {
 
 // unblock looks again at what waits for a change of its installation.
 func (w *Worker) unblock() {
-	w.mu.Lock()
-	owned := slices.Collect(maps.Keys(w.partitions))
-	w.mu.Unlock()
-	for _, p := range owned {
+	for _, p := range w.owning() {
 		p.unblock()
 	}
+}
+
+func (w *Worker) owning() []*partition {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Collect(maps.Keys(w.partitions))
 }
