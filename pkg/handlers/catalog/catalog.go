@@ -3,6 +3,7 @@ package catalog
 
 import (
 	"github.com/towpath/towpath/pkg/handlers"
+	"github.com/towpath/towpath/pkg/handlers/github"
 	"github.com/towpath/towpath/pkg/handlers/linear"
 	"github.com/towpath/towpath/pkg/handlers/shopify"
 	"github.com/towpath/towpath/pkg/handlers/slack"
@@ -13,6 +14,7 @@ import (
 // All returns the integrations of this build, one line each.
 func All() []handlers.Registrable {
 	return []handlers.Registrable{
+		github.Integration,
 		linear.Integration,
 		shopify.Integration,
 		slack.Integration,
