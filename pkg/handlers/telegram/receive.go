@@ -129,7 +129,9 @@ func (m *message) tags() client.Tags {
 			tags[name] = strconv.FormatInt(value, 10)
 		}
 	}
-	set(tagThread, m.ThreadID)
+	if m.InTopic { // a thread of answers has an id, too, to which nothing can be sent
+		set(tagThread, m.ThreadID)
+	}
 	set(tagEdited, m.EditDate)
 	if m.ReplyTo != nil {
 		set(tagReplyTo, m.ReplyTo.ID)

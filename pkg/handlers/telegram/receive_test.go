@@ -16,7 +16,7 @@ func TestMessageReachesTheBot(t *testing.T) {
 	t.Parallel()
 	kit := install(t)
 	o := arrive(t, kit, `{"update_id":10000,"message":{"message_id":1365,"date":1441645532,"text":"/start <b>",
-		"chat":{"id":-1001,"type":"supergroup","title":"Lock"},"message_thread_id":9,"reply_to_message":{"message_id":1364,"chat":{"id":-1001}},
+		"chat":{"id":-1001,"type":"supergroup","title":"Lock"},"message_thread_id":9,"is_topic_message":true,"reply_to_message":{"message_id":1364,"chat":{"id":-1001}},
 		"from":{"id":42,"is_bot":false,"first_name":"Ada","last_name":"Lock","username":"ada","language_code":"en"}}}`)
 	if diff := cmp.Diff(handlers.Part{ID: "10000", Key: "-1001"}, o.Parts[0].Part); diff != "" {
 		t.Error(diff)
@@ -84,6 +84,33 @@ func TestEveryContentBecomesAMessage(t *testing.T) {
 		}
 		if diff := cmp.Diff([]string{tc.typ, tc.payload}, []string{o.Messages[0].Type, string(o.Messages[0].Payload)}); diff != "" {
 			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+func TestAThreadOfAnswersIsNoTopic(t *testing.T) {
+	t.Parallel()
+	o := arrive(t, install(t), `{"update_id":1,"message":{"message_id":2,"date":1,"text":"a","chat":{"id":-1001},"message_thread_id":1,"from":{"id":42}}}`)
+	if diff := cmp.Diff(client.Tags{"chatId": "-1001", "messageId": "2"}, o.Messages[0].Tags); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// "towpath trigger" with one id writes a message, edits it, and tells twice of
+// somebody's coming.
+func TestSamplesOfOneIDAreAboutTheSame(t *testing.T) {
+	t.Parallel()
+	kit := install(t)
+	made := func(name string) int {
+		o := kit.Webhook(kit.Sample(name, handlers.SampleArgs{ID: "X", Conversation: "C", User: "U"}))
+		if o.Err != nil || o.Refused != nil {
+			t.Fatal(o.Err, o.Refused)
+		}
+		return len(o.Messages) + len(o.Events)
+	}
+	for name, pair := range map[string][2]string{"an edit": {"message", "edited_message"}, "a coming": {"new_chat_members", "chat_member"}} {
+		if first, second := made(pair[0]), made(pair[1]); first != 1 || second != 0 {
+			t.Errorf("%s: made %d and %d", name, first, second)
 		}
 	}
 }

@@ -34,7 +34,7 @@ var samples = handlers.Samples[Config]{
 	})},
 	"edited_message": {Title: "somebody changes what they wrote", Build: sample(func(a handlers.SampleArgs) object {
 		edited := written(a, privateChat(a), object{"text": a.Text + " (edited)", "edit_date": a.Now.Unix() + 5})
-		return object{"edited_message": edited}
+		return object{"edited_message": edited, "update_id": numbered(a.ID) + 1}
 	})},
 	"new_chat_members": {Title: "a group says that somebody joined", Build: sample(func(a handlers.SampleArgs) object {
 		joined := person(a)
@@ -46,7 +46,7 @@ var samples = handlers.Samples[Config]{
 		return object{"message": written(a, groupChat(a), object{"left_chat_participant": person(a), "left_chat_member": person(a)})}
 	})},
 	"chat_member": {Title: "Telegram tells an admin that somebody joined", Build: sample(func(a handlers.SampleArgs) object {
-		return object{"chat_member": object{
+		return object{"update_id": numbered(a.ID) + 1, "chat_member": object{
 			"chat": groupChat(a), "from": person(a), "date": a.Now.Unix(), "via_join_request": false,
 			"old_chat_member": object{"user": person(a), "status": "left"},
 			"new_chat_member": object{"user": person(a), "status": "member"},
@@ -68,10 +68,13 @@ var samples = handlers.Samples[Config]{
 }
 
 // sample puts what happened into an update, with the secret that Telegram sends.
+// Where the same id shall make another update about the same, it has one already.
 func sample(happened func(handlers.SampleArgs) object) func(handlers.SampleArgs, Config) (*events.Request, error) {
 	return func(a handlers.SampleArgs, c Config) (*events.Request, error) {
 		update := happened(a)
-		update["update_id"] = numbered(a.ID)
+		if update["update_id"] == nil {
+			update["update_id"] = numbered(a.ID)
+		}
 		body, err := json.Marshal(update)
 		if err != nil {
 			return nil, fmt.Errorf("encode sample: %w", err)

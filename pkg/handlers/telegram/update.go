@@ -29,6 +29,7 @@ var updateKinds = []string{
 type message struct {
 	ID         int64    `json:"message_id"`
 	ThreadID   int64    `json:"message_thread_id"`
+	InTopic    bool     `json:"is_topic_message"`
 	From       *user    `json:"from"`
 	SenderChat *chat    `json:"sender_chat"`
 	Chat       chat     `json:"chat"`
