@@ -55,13 +55,19 @@ func (p *plant) settle(within time.Duration, loads ...*load) account {
 	defer cancel()
 	for ctx.Err() == nil {
 		// What the API lists costs more to ask than all the rest.
-		if p.account(nil, loads...).lost == 0 && p.listed(loads...).lost == 0 {
-			break
+		if p.account(nil, loads...).lost == 0 {
+			if a, err := p.listed(loads...); err == nil && a.lost == 0 {
+				break
+			}
 		}
 		p.let(time.Second)
 	}
 	p.let(quiet)
-	a := p.listed(loads...)
+	a, err := p.listed(loads...)
+	if err != nil {
+		p.Fatal(err)
+	}
+	a.stored = p.stored()
 	p.report(a, loads...)
 	return a
 }
@@ -89,7 +95,7 @@ func (p *plant) report(a account, loads ...*load) {
 // account counts. Without known, what the API lists is left out of it.
 func (p *plant) account(known map[string]listed, loads ...*load) account {
 	p.Helper()
-	a := account{stored: p.stored()}
+	var a account
 	for _, l := range loads {
 		sends := p.platform.sends(p.T, l.alias)
 		l.mu.Lock()
@@ -169,13 +175,10 @@ func misordered(want, got []string) int {
 }
 
 // listed is the account with what the API lists.
-func (p *plant) listed(loads ...*load) account {
+func (p *plant) listed(loads ...*load) (account, error) {
 	p.Helper()
 	known, err := p.list(p.Context())
-	if err != nil {
-		p.Fatal(err)
-	}
-	return p.account(known, loads...)
+	return p.account(known, loads...), err
 }
 
 // list asks the API for every message of the conversations that the bot knows.
@@ -228,7 +231,7 @@ func tell(all map[string]listed, messages []client.Message) error {
 // stored is how many webhooks NATS holds.
 func (p *plant) stored() int {
 	p.Helper()
-	conn, err := nats.Connect(p.url)
+	conn, err := nats.Connect(p.url, nats.Timeout(30*time.Second))
 	if err != nil {
 		p.Fatal(err)
 	}
