@@ -75,7 +75,8 @@ func (l placed) message(ctx context.Context, p handlers.WebhookProps[Config], id
 }
 
 // receiveSystem takes a person's conversation along to their new number. With
-// the number they got a new user id, too.
+// the number they got a new user id, too. Who has none has nothing to take along,
+// or has done so in an earlier attempt: what was made to look for it goes again.
 func receiveSystem(ctx context.Context, p handlers.WebhookProps[Config], who person, m message) error {
 	moved := m.System.WaID != "" && (m.System.Type == "user_changed_number" || m.System.Type == "user_changed_user_id")
 	if !moved || who.key() == "" {
@@ -88,7 +89,12 @@ func receiveSystem(ctx context.Context, p handlers.WebhookProps[Config], who per
 		if err != nil {
 			return err
 		}
-		if err := f.change(ctx, found.id, tags); err != nil {
+		if found.made {
+			err = f.remove(ctx, found.id)
+		} else {
+			err = f.change(ctx, found.id, tags)
+		}
+		if err != nil && !errors.Is(err, client.ErrNotFound) {
 			return err
 		}
 	}

@@ -79,8 +79,12 @@ func (f finder) settle(ctx context.Context, p person, made entity) (entity, erro
 		return entity{}, err
 	}
 	known, err := f.get(ctx, tagUserID, client.Tags{tagUserID: p.UserID})
-	if err != nil || known.id == made.id {
-		return known, err
+	if err != nil {
+		return entity{}, err
+	}
+	if known.id == made.id {
+		known.made = true
+		return known, nil
 	}
 	if err := f.remove(ctx, made.id); err != nil && !errors.Is(err, client.ErrNotFound) {
 		return entity{}, err

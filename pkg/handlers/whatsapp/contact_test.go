@@ -92,6 +92,13 @@ func TestAChangedNumberKeepsTheConversation(t *testing.T) {
 	kit := install(t)
 	before := kit.Webhook(kit.Sample("message", handlers.SampleArgs{ID: "1", User: "16505551234"}))
 	moved := kit.Webhook(kit.Sample("system", handlers.SampleArgs{ID: "2", User: "16505551234"}))
+	if moved = kit.Retry(moved); moved.Err != nil {
+		t.Fatal(moved.Err)
+	}
+	listed, err := kit.Client.ListConversations(t.Context(), client.ListConversationsInput{})
+	if err != nil || len(listed.Conversations) != 1 {
+		t.Errorf("there are %v, %v", listed, err)
+	}
 	after := kit.Webhook(kit.Sample("message", handlers.SampleArgs{ID: "3", User: "16505550199"}))
 	stranger := kit.Webhook(kit.Sample("message", handlers.SampleArgs{ID: "4", User: "16505551234"}))
 	if moved.Err != nil || len(moved.Messages) != 0 {
@@ -102,6 +109,17 @@ func TestAChangedNumberKeepsTheConversation(t *testing.T) {
 	}
 	if stranger.Messages[0].ConversationID == before.Messages[0].ConversationID {
 		t.Error("who has the old number now is in the conversation")
+	}
+}
+
+func TestAChangedNumberOfAStrangerMakesNothing(t *testing.T) {
+	t.Parallel()
+	kit := install(t)
+	o := kit.Webhook(kit.Sample("system", handlers.SampleArgs{}))
+	again := kit.Retry(o)
+	listed, err := kit.Client.ListConversations(t.Context(), client.ListConversationsInput{})
+	if o.Err != nil || again.Err != nil || err != nil || len(listed.Conversations) != 0 {
+		t.Errorf("there are %v, %v, %v, %v", listed, o.Err, again.Err, err)
 	}
 }
 

@@ -125,8 +125,12 @@ func incoming(title, typ string, content func(handlers.SampleArgs) any) handlers
 }
 
 func messageOf(a handlers.SampleArgs, typ string, content any) object {
+	id := "wamid." + a.ID
+	if typ != "text" {
+		id += "." + typ // no two messages have the same, whatever they are
+	}
 	m := object{
-		"from": phoneOf(a.User), "id": "wamid." + a.ID, "timestamp": strconv.FormatInt(a.Now.Unix(), 10),
+		"from": phoneOf(a.User), "id": id, "timestamp": strconv.FormatInt(a.Now.Unix(), 10),
 		"type": cmp.Or(typ, "unsupported"),
 	}
 	if content != nil {

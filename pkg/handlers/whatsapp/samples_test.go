@@ -3,7 +3,6 @@ package whatsapp_test
 import (
 	"encoding/json"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,13 +15,9 @@ import (
 // Meta's own samples and recorded webhooks of others.
 func TestSamplesOfOthersAreHandled(t *testing.T) {
 	t.Parallel()
-	folder := os.Getenv("TOWPATH_TESTDATA")
-	if folder == "" {
-		t.Skip("TOWPATH_TESTDATA is not set: no sample data")
-	}
-	files, err := filepath.Glob(filepath.Join(folder, "payloads", "whatsapp.*.json"))
+	files, err := filepath.Glob(filepath.Join(handlerstest.Data(t), "payloads", "whatsapp.*.json"))
 	if err != nil || len(files) == 0 {
-		t.Fatalf("no files in %s: %v", folder, err)
+		t.Fatalf("there are no files: %v", err)
 	}
 	for _, file := range files {
 		name := filepath.Base(file)
@@ -31,10 +26,7 @@ func TestSamplesOfOthersAreHandled(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			raw, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
+			raw := handlerstest.Payload(t, name)
 			bodies := map[string]json.RawMessage{"": raw}
 			if name == "whatsapp.system.json" {
 				if err := json.Unmarshal(raw, &bodies); err != nil {
@@ -71,4 +63,12 @@ func TestSamplesOfOthersAreHandled(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestVectors(t *testing.T) {
+	t.Parallel()
+	handlerstest.Vectors(t, whatsapp.Integration, func(v handlerstest.Vector) string {
+		encoded, _ := json.Marshal(v.Secret) // a text
+		return strings.Replace(configuration, `"app-secret-1234"`, string(encoded), 1)
+	})
 }

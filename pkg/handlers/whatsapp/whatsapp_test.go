@@ -2,8 +2,6 @@ package whatsapp_test
 
 import (
 	"encoding/json"
-	"flag"
-	"os"
 	"path/filepath"
 	"testing"
 
@@ -15,8 +13,6 @@ import (
 	"github.com/towpath/towpath/pkg/handlers/handlerstest"
 	"github.com/towpath/towpath/pkg/handlers/whatsapp"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
@@ -67,32 +63,17 @@ func same(t *testing.T, want string, got any) {
 
 func TestDefinitionIsTheGoldenOne(t *testing.T) {
 	t.Parallel()
-	definition, err := whatsapp.Integration.Definition()
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := json.MarshalIndent(definition, "", "  ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	golden := filepath.Join("testdata", "definition.json")
-	if *update {
-		if err := os.WriteFile(golden, append(got, '\n'), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)+"\n"); diff != "" {
-		t.Errorf("definition (-golden +now), run with -update if it is meant:\n%s", diff)
-	}
+	handlerstest.Definition(t, whatsapp.Integration, filepath.Join("testdata", "definition.json"))
+}
+
+func TestEverySampleIsHandled(t *testing.T) {
+	t.Parallel()
+	handlerstest.Samples(t, install(t))
 }
 
 func TestConfigureRefuses(t *testing.T) {
 	t.Parallel()
-	for name, raw := range map[string]string{
+	handlerstest.Misconfigured(t, whatsapp.Integration, map[string]string{
 		"an empty access token": `{"accessToken":"","phoneNumberId":"1","appSecret":"s","verifyToken":"v"}`,
 		"an empty app secret":   `{"accessToken":"t","phoneNumberId":"1","appSecret":"","verifyToken":"v"}`,
 		"an empty verify token": `{"accessToken":"t","phoneNumberId":"1","appSecret":"s","verifyToken":""}`,
@@ -100,12 +81,5 @@ func TestConfigureRefuses(t *testing.T) {
 		"no verify token":       `{"accessToken":"t","phoneNumberId":"1","appSecret":"s"}`,
 		"no phone number id":    `{"accessToken":"t","appSecret":"s","verifyToken":"v"}`,
 		"a field of another":    `{"accessToken":"t","phoneNumberId":"1","appSecret":"s","verifyToken":"v","botToken":"x"}`,
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			if _, err := whatsapp.Integration.Configure(json.RawMessage(raw)); err == nil {
-				t.Error("was accepted")
-			}
-		})
-	}
+	})
 }
