@@ -7,6 +7,7 @@ import (
 	"github.com/towpath/towpath/pkg/handlers/linear"
 	"github.com/towpath/towpath/pkg/handlers/shopify"
 	"github.com/towpath/towpath/pkg/handlers/slack"
+	"github.com/towpath/towpath/pkg/handlers/stripe"
 	"github.com/towpath/towpath/pkg/handlers/telegram"
 	"github.com/towpath/towpath/pkg/handlers/whatsapp"
 )
@@ -18,6 +19,7 @@ func All() []handlers.Registrable {
 		linear.Integration,
 		shopify.Integration,
 		slack.Integration,
+		stripe.Integration,
 		telegram.Integration,
 		whatsapp.Integration,
 	}
