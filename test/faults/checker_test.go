@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/towpath/towpath/pkg/client"
+	"github.com/towpath/towpath/test/system"
 )
 
 // account is what became of a load. Lost, doubled and misordered follow from
@@ -63,10 +64,11 @@ func (p *plant) settle(within time.Duration, loads ...*load) account {
 		p.let(time.Second)
 	}
 	p.let(quiet)
-	a, err := p.listed(loads...)
-	if err != nil {
-		p.Fatal(err)
-	}
+	var a account
+	system.Eventually(p.T, time.Minute, "the API's lists", func() (err error) {
+		a, err = p.listed(loads...)
+		return err
+	})
 	a.stored = p.stored()
 	p.report(a, loads...)
 	return a
