@@ -1,6 +1,7 @@
 // Package texts makes texts fit into what platforms take, and texts of messages
 // that are none. Platforms count differently, so each function that measures is
-// told how: in [UTF16] units as Telegram does, in [Characters], or in [Bytes].
+// told how: in [UTF16] units as Telegram does, in [Characters], in [Bytes], or in
+// those of [JSON].
 package texts
 
 import (
@@ -18,6 +19,21 @@ func Characters(rune) int { return 1 }
 
 // Bytes is what a character counts in bytes of UTF-8.
 func Bytes(r rune) int { return max(utf8.RuneLen(r), 1) }
+
+// JSON is what a character counts in bytes of a JSON string as package
+// encoding/json writes it, which is how much room it takes in a payload.
+func JSON(r rune) int {
+	switch r {
+	case '"', '\\', '\b', '\f', '\n', '\r', '\t':
+		return 2
+	case '<', '>', '&', '\u2028', '\u2029', utf8.RuneError:
+		return 6
+	}
+	if r < ' ' {
+		return 6
+	}
+	return Bytes(r)
+}
 
 // Length is how long a text is by a measure.
 func Length(text string, measure func(rune) int) int {

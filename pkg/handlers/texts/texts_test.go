@@ -1,6 +1,7 @@
 package texts_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"unicode"
@@ -111,4 +112,25 @@ func FuzzSplit(f *testing.F) {
 			t.Errorf("cut to %q", cut)
 		}
 	})
+}
+
+func TestJSONIsWhatIsWritten(t *testing.T) {
+	t.Parallel()
+	for r := range rune(0x11000) {
+		if r >= 0xd800 && r <= 0xdfff {
+			continue // none of them is a character
+		}
+		encoded, err := json.Marshal(string(r))
+		if err != nil {
+			t.Fatal(err)
+		}
+		// The replacement character is written as it is, but what stands for
+		// it, a byte that is no text, is escaped.
+		if got, want := texts.JSON(r), len(encoded)-2; got < want || got > want && r != '\ufffd' {
+			t.Errorf("%U counts %d, want %d", r, got, want)
+		}
+	}
+	if encoded, err := json.Marshal("\xff"); err != nil || texts.Length("\xff", texts.JSON) != len(encoded)-2 {
+		t.Errorf("%v: %d, written %s", err, texts.Length("\xff", texts.JSON), encoded)
+	}
 }
