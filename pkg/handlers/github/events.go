@@ -43,8 +43,9 @@ type Push struct {
 	Created    bool     `json:"created"`
 	Deleted    bool     `json:"deleted"`
 	Forced     bool     `json:"forced"`
-	URL        string   `json:"url"` // of the comparison
-	Commits    []Commit `json:"commits"`
+	URL        string   `json:"url"`     // of the comparison
+	Commits    []Commit `json:"commits"` // oldest first
+	Omitted    int      `json:"omitted"` // how many older ones there were besides
 	Repository Repo     `json:"repository"`
 	Sender     Account  `json:"sender"`
 }
@@ -64,7 +65,7 @@ type Account struct {
 	Type  string `json:"type"` // "User", "Bot", "Organization"
 }
 
-// Issue is an issue as it is now. Times are RFC 3339.
+// Issue is an issue as it is now. Times are RFC 3339. A very long body is cut.
 type Issue struct {
 	Number      int       `json:"number"`
 	Title       string    `json:"title"`
@@ -79,7 +80,7 @@ type Issue struct {
 	UpdatedAt   string    `json:"updatedAt"`
 }
 
-// PullRequest is a pull request as it is now.
+// PullRequest is a pull request as it is now. A very long body is cut.
 type PullRequest struct {
 	Number    int       `json:"number"`
 	Title     string    `json:"title"`
@@ -104,7 +105,7 @@ type Branch struct {
 	Repository string `json:"repository,omitempty"`
 }
 
-// Comment is a comment on an issue or pull request.
+// Comment is a comment on an issue or pull request. A very long body is cut.
 type Comment struct {
 	ID        int64   `json:"id"`
 	Body      string  `json:"body"` // Markdown
@@ -114,7 +115,8 @@ type Comment struct {
 	UpdatedAt string  `json:"updatedAt"`
 }
 
-// Commit is a commit of a push.
+// Commit is a commit of a push. The lists of paths are empty when they are very
+// long.
 type Commit struct {
 	ID       string   `json:"id"`
 	Message  string   `json:"message"`

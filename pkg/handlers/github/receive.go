@@ -92,8 +92,10 @@ func receiveComment(ctx context.Context, p handlers.WebhookProps[Config], d deli
 			return err
 		}
 	}
+	issue := d.Issue.told()
+	issue.Body = cut(issue.Body, maxIssueBody)
 	return Commented.FireFor(ctx, p.Client, about, CommentEvent{
-		Action: d.Action, Comment: said, Issue: d.Issue.told(), IsPullRequest: d.Issue.PullRequest != nil,
+		Action: d.Action, Comment: said, Issue: issue, IsPullRequest: d.Issue.PullRequest != nil,
 		Repository: d.Repository.told(), Sender: d.Sender,
 	})
 }

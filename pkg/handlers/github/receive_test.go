@@ -218,6 +218,53 @@ func TestFormIsHandled(t *testing.T) {
 	}
 }
 
+func TestWhatIsTooLongIsCut(t *testing.T) {
+	t.Parallel()
+	encode := func(value any) string {
+		encoded, err := json.Marshal(value)
+		if err != nil {
+			t.Error(err)
+		}
+		return string(encoded)
+	}
+	const repository = `,"repository":{"full_name":"a/b"}`
+	for _, text := range []string{strings.Repeat("€", 65_536), strings.Repeat("<", 65_536), strings.Repeat("\n", 65_536)} {
+		body := encode(text)
+		for event, content := range map[string]string{
+			"issues":        `{"issue":{"number":1,"body":` + body + `}` + repository + `}`,
+			"pull_request":  `{"pull_request":{"number":1,"body":` + body + `}` + repository + `}`,
+			"issue_comment": `{"action":"created","issue":{"number":1,"body":` + body + `},"comment":{"id":1,"user":{"id":1},"body":` + body + `}` + repository + `}`,
+			"push":          `{"ref":"refs/heads/x","commits":[{"id":"1","message":` + body + `},{"id":"2","message":` + body + `}]` + repository + `}`,
+		} {
+			if o := install(t).Unsigned(post(event, content)); o.Err != nil || len(o.Events) != 1 {
+				t.Errorf("%s: %v", event, o.Err)
+			}
+		}
+	}
+}
+
+func TestOfManyCommitsTheNewestAreTold(t *testing.T) {
+	t.Parallel()
+	paths := `["` + strings.Repeat("a/very/long/path", 10_000) + `"]`
+	var commits []string
+	for i := range 2000 {
+		commits = append(commits, `{"id":"`+strconv.Itoa(i)+`","message":"rope","added":["a.txt"]}`)
+	}
+	commits = append(commits, `{"id":"last","message":"many files","added":`+paths+`}`)
+	o := install(t).Unsigned(post("push", `{"ref":"refs/heads/x","commits":[`+strings.Join(commits, ",")+`]}`))
+	if o.Err != nil {
+		t.Fatal(o.Err)
+	}
+	push := handlerstest.Fired(o, github.Pushed)[0]
+	kept := push.Commits
+	if len(kept) < 500 || len(kept)+push.Omitted != 2001 || kept[0].ID != strconv.Itoa(push.Omitted) || len(kept[0].Added) != 1 {
+		t.Errorf("%d kept, %d omitted, the first is %+v", len(kept), push.Omitted, kept[0])
+	}
+	if last := kept[len(kept)-1]; last.ID != "last" || last.Message != "many files" || len(last.Added) != 0 {
+		t.Errorf("the last is %s, with %d paths", last.ID, len(last.Added))
+	}
+}
+
 func TestForcedRedeliveryIsTheSameDelivery(t *testing.T) {
 	t.Parallel()
 	kit := install(t)

@@ -91,14 +91,14 @@ func (w wireRepo) told() Repo {
 
 func (w wireIssue) told() Issue {
 	return Issue{
-		Number: w.Number, Title: w.Title, Body: w.Body, State: w.State, StateReason: w.StateReason, URL: w.HTMLURL, User: w.User,
+		Number: w.Number, Title: w.Title, Body: cut(w.Body, maxBody), State: w.State, StateReason: w.StateReason, URL: w.HTMLURL, User: w.User,
 		Labels: labels(w.Labels), Assignees: list(w.Assignees), CreatedAt: w.CreatedAt, UpdatedAt: w.UpdatedAt,
 	}
 }
 
 func (w wirePullRequest) told() PullRequest {
 	return PullRequest{
-		Number: w.Number, Title: w.Title, Body: w.Body, State: w.State, Draft: w.Draft, Merged: w.Merged, URL: w.HTMLURL, User: w.User,
+		Number: w.Number, Title: w.Title, Body: cut(w.Body, maxBody), State: w.State, Draft: w.Draft, Merged: w.Merged, URL: w.HTMLURL, User: w.User,
 		Labels: labels(w.Labels), Assignees: list(w.Assignees), Head: w.Head.told(), Base: w.Base.told(),
 		CreatedAt: w.CreatedAt, UpdatedAt: w.UpdatedAt,
 	}
@@ -113,24 +113,26 @@ func (w wireBranch) told() Branch {
 }
 
 func (w wireComment) told() Comment {
-	return Comment{ID: w.ID, Body: unmarked(w.Body), URL: w.HTMLURL, User: w.User, CreatedAt: w.CreatedAt, UpdatedAt: w.UpdatedAt}
+	return Comment{ID: w.ID, Body: cut(unmarked(w.Body), maxBody), URL: w.HTMLURL, User: w.User, CreatedAt: w.CreatedAt, UpdatedAt: w.UpdatedAt}
+}
+
+func (w wireCommit) told() Commit {
+	return Commit{
+		ID: w.ID, Message: w.Message, URL: w.URL, Time: w.Timestamp,
+		Author: Author{Name: w.Author.Name, Email: w.Author.Email, Login: w.Author.Username},
+		Added:  list(w.Added), Removed: list(w.Removed), Modified: list(w.Modified),
+	}
 }
 
 func (d delivery) push() Push {
 	p := Push{
 		Ref: d.Ref, Before: d.Before, After: d.After, Created: d.Created, Deleted: d.Deleted, Forced: d.Forced, URL: d.Compare,
-		Repository: d.Repository.told(), Sender: d.Sender, Commits: []Commit{},
+		Repository: d.Repository.told(), Sender: d.Sender,
 	}
 	if branch, ok := strings.CutPrefix(d.Ref, "refs/heads/"); ok {
 		p.Branch = branch
 	}
-	for _, w := range d.Commits {
-		p.Commits = append(p.Commits, Commit{
-			ID: w.ID, Message: w.Message, URL: w.URL, Time: w.Timestamp,
-			Author: Author{Name: w.Author.Name, Email: w.Author.Email, Login: w.Author.Username},
-			Added:  list(w.Added), Removed: list(w.Removed), Modified: list(w.Modified),
-		})
-	}
+	p.Commits, p.Omitted = fitting(d.Commits)
 	return p
 }
 

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"github.com/towpath/towpath/pkg/handlers/texts"
 )
 
 // IssueChange is what happened to an issue.
@@ -12,11 +14,12 @@ type IssueChange struct {
 	Issue  Issue  `json:"issue"`
 	Actor  *Actor `json:"actor,omitempty"` // who did it, if Linear says so
 	// Before are the former values of the fields that changed, under Linear's
-	// own names; only of updates.
+	// own names; only of updates. A very long one is null.
 	Before json.RawMessage `json:"before,omitempty"`
 }
 
-// Issue is an issue as it is now. Times are RFC 3339.
+// Issue is an issue as it is now. Times are RFC 3339. A very long description is
+// cut.
 type Issue struct {
 	ID            string  `json:"id"`         // UUID
 	Identifier    string  `json:"identifier"` // "LIN-123"
@@ -67,7 +70,7 @@ type Actor struct {
 	Email string `json:"email,omitempty"`
 }
 
-// Comment is a comment. IssueID is empty for one on something else than an
+// Comment is a comment. A very long body is cut. IssueID is empty for one on something else than an
 // issue, such as a project's update.
 type Comment struct {
 	ID        string  `json:"id"` // UUID
@@ -97,6 +100,7 @@ func (e envelope) issue() (Issue, error) {
 	if i.ID == "" {
 		return Issue{}, errors.New("decode issue: it has no id")
 	}
+	i.Description = cut(i.Description)
 	if i.Labels == nil {
 		i.Labels = []Label{}
 	}
@@ -131,7 +135,7 @@ func (e envelope) comment() (Comment, error) {
 	if raw.ID == "" {
 		return Comment{}, errors.New("decode comment: it has no id")
 	}
-	c := Comment{ID: raw.ID, Body: raw.Body, URL: e.URL, IssueID: raw.IssueID, ThreadID: raw.ParentID, CreatedAt: raw.CreatedAt}
+	c := Comment{ID: raw.ID, Body: cut(raw.Body), URL: e.URL, IssueID: raw.IssueID, ThreadID: raw.ParentID, CreatedAt: raw.CreatedAt}
 	if c.IssueID == "" && raw.Issue != nil {
 		c.IssueID = raw.Issue.ID
 	}
@@ -146,4 +150,35 @@ func (e envelope) comment() (Comment, error) {
 		c.User = &Person{ID: raw.UserID}
 	}
 	return c, nil
+}
+
+// A bot is told 128 KiB at once. All in bytes of JSON.
+const (
+	maxText   = 80_000 // of a description or a comment
+	maxBefore = 30_000 // of all former values
+	maxFormer = 5_000  // of one, when all are too long
+)
+
+func cut(text string) string { return texts.Cut(text, maxText, texts.JSON) }
+
+// before is what the changed fields were. What is no object is left out, and so
+// is what is too long in any way.
+func (e envelope) before() json.RawMessage {
+	if len(e.UpdatedFrom) <= maxBefore {
+		return e.UpdatedFrom
+	}
+	var former map[string]json.RawMessage
+	if json.Unmarshal(e.UpdatedFrom, &former) != nil {
+		return nil
+	}
+	for name, value := range former {
+		if len(value) > maxFormer {
+			former[name] = json.RawMessage("null")
+		}
+	}
+	encoded, err := json.Marshal(former)
+	if err != nil || len(encoded) > maxBefore {
+		return nil
+	}
+	return encoded
 }

@@ -45,7 +45,7 @@ func receiveIssue(ctx context.Context, p handlers.WebhookProps[Config], e envelo
 		return err
 	}
 	return event.FireFor(ctx, p.Client, events.Refs{ConversationID: about},
-		IssueChange{Action: e.Action, Issue: issue, Actor: e.Actor, Before: e.UpdatedFrom})
+		IssueChange{Action: e.Action, Issue: issue, Actor: e.Actor, Before: e.before()})
 }
 
 // receiveComment tells of a comment twice: as a message, if a person wrote it

@@ -181,6 +181,24 @@ func TestBotDoesNotHearItself(t *testing.T) {
 	}
 }
 
+func TestWhatIsTooLongIsCut(t *testing.T) {
+	t.Parallel()
+	long, err := json.Marshal(strings.Repeat("<€>", 100_000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kit := install(t)
+	o := kit.Unsigned(post(`{"action":"update","type":"Issue","data":{"id":"i1","description":` + string(long) +
+		`},"updatedFrom":{"title":"Rope","description":` + string(long) + `}}`))
+	if o.Err != nil || string(handlerstest.Fired(o, linear.IssueUpdated)[0].Before) != `{"description":null,"title":"Rope"}` {
+		t.Errorf("%v, %v", o.Err, o.Effects())
+	}
+	o = kit.Unsigned(post(`{"action":"create","type":"Comment","data":{"id":"c1","issueId":"i1","userId":"u1","body":` + string(long) + `}}`))
+	if o.Err != nil || len(o.Messages) != 1 || !strings.HasSuffix(string(o.Messages[0].Payload), `…"}`) {
+		t.Errorf("%v, %v", o.Err, o.Effects())
+	}
+}
+
 func TestWhatIsNotHandled(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{
