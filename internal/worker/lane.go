@@ -18,8 +18,8 @@ type lane struct {
 	place broker.Place
 
 	// Guarded by the partition's mutex.
-	bells map[uint64]bell
-	after uint64 // everything of the place up to here is at its end
+	bells  map[uint64]bell
+	after  uint64    // everything of the place up to here is at its end
 	queued time.Time // since when its delivery waits for a turn; zero when it does not
 	// occupied tells that an attempt is being made that nobody else may begin.
 	occupied bool
