@@ -41,6 +41,32 @@ func (b *Broker) Log(line LogLine) error {
 	return mapError(b.conn.PublishMsg(&nats.Msg{Subject: Logs.prefix() + "." + Key(line.Bot, line.Alias), Header: header, Data: data}))
 }
 
+// RecordingType is the ce-type of what is kept of an attempt.
+const RecordingType = "towpath.recording"
+
+// RecordingSubject is under which the recordings of an installation's
+// deliveries are, or of one of them.
+func RecordingSubject(installation, delivery string) string {
+	if delivery == "" {
+		return Recordings.prefix() + "." + Key(installation) + ".*"
+	}
+	return Recordings.prefix() + "." + Key(installation, delivery)
+}
+
+// Record keeps what an attempt at a delivery asked for and was told, for a week
+// or for less when there is very much. Like [Broker.Log] it waits for nobody.
+func (b *Broker) Record(installation, delivery, traceParent string, at time.Time, data []byte) error {
+	e := events.New(events.NewID("rec"), "/webhooks/"+installation, RecordingType, delivery, at, data)
+	if traceParent != "" {
+		e.SetExtension("traceparent", traceParent)
+	}
+	header, data, err := events.Encode(e)
+	if err != nil {
+		return err
+	}
+	return mapError(b.conn.PublishMsg(&nats.Msg{Subject: RecordingSubject(installation, delivery), Header: header, Data: data}))
+}
+
 // errAllRead ends a reading at what was the newest message when it began.
 var errAllRead = errors.New("all is read")
 

@@ -19,6 +19,7 @@ const (
 	Events      Stream = "EVENTS"
 	DeadLetters Stream = "DEADLETTERS"
 	Logs        Stream = "LOGS"
+	Recordings  Stream = "RECORDINGS"
 )
 
 // Queues are the streams that workers take work from.

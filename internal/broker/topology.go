@@ -125,7 +125,10 @@ func (t Topology) streams() []jetstream.StreamConfig {
 	logs := base
 	logs.Name, logs.Subjects, logs.MaxAge = string(Logs), []string{Logs.prefix() + ".>"}, 7*24*time.Hour
 	logs.Discard, logs.MaxBytes = jetstream.DiscardOld, t.MaxBytes/8
-	return append(all, events, dead, logs, t.wakeups())
+	recordings := logs
+	recordings.Name, recordings.Subjects = string(Recordings), []string{Recordings.prefix() + ".>"}
+	recordings.MaxBytes = t.MaxBytes / 2
+	return append(all, events, dead, logs, recordings, t.wakeups())
 }
 
 // wakeups is a stream of its own, because a schedule can target neither a

@@ -58,8 +58,10 @@ type Result struct {
 	// Platform is what the attempt found out about the platform's health. One
 	// that was interrupted found out nothing.
 	Platform Health
-	Response *events.Response       // of a webhook
-	Action   *handlers.ActionResult // of an action
+	// Recording is what the handler asked for and was told.
+	Recording Recording
+	Response  *events.Response       // of a webhook
+	Action    *handlers.ActionResult // of an action
 }
 
 // Dispatcher runs operations. Its fields are required but for Timeout.
@@ -85,7 +87,7 @@ var errTimeout = errors.New("the handler took too long")
 
 // Run runs one attempt. It returns when the handler does; when ctx ends, the
 // handler's context does.
-func (d *Dispatcher) Run(ctx context.Context, target Target, job Job) Result {
+func (d *Dispatcher) Run(ctx context.Context, target Target, job Job) (result Result) {
 	operation, ok := events.OperationOf(job.Event.Type())
 	if !ok {
 		return judged(handlers.Permanent(fmt.Errorf("%s is no operation", job.Event.Type())))
@@ -101,12 +103,13 @@ func (d *Dispatcher) Run(ctx context.Context, target Target, job Job) Result {
 	bounded, cancel := context.WithTimeoutCause(ctx, timeout, errTimeout)
 	defer cancel()
 	exchanges := &transport{next: d.Transport, logger: d.Logger}
-	base := d.base(target, definition, operation, job, exchanges)
-	var result Result
+	keeper := newRecorder(definition.SecretsIn(target.ConfigurationType, target.Configuration))
+	base := d.base(target, definition, operation, job, keeper, exchanges)
 	err = recovered(func() error {
 		result, err = run(bounded, installed, base, operation, job.Event.Data())
 		return err
 	})
+	defer func() { result.Recording = keeper.finish(target, operation, job, result) }()
 	if err == nil {
 		result.Verdict = handlers.Verdict{Decision: handlers.Done}
 		result.Platform = exchanges.health()
@@ -126,9 +129,9 @@ func (d *Dispatcher) Run(ctx context.Context, target Target, job Job) Result {
 
 func judged(err error) Result { return Result{Verdict: handlers.Judge(err), Err: discreet{err}} }
 
-func (d *Dispatcher) base(target Target, definition handlers.Definition, operation events.Operation, job Job, exchanges *transport) handlers.Base {
+func (d *Dispatcher) base(target Target, definition handlers.Definition, operation events.Operation, job Job, keeper *recorder, exchanges *transport) handlers.Base {
 	caller := client.Caller{BotID: target.BotID, IntegrationID: definition.IntegrationID(), Alias: target.Alias}
-	backend := &declaredOnly{Backend: d.Backend, definition: definition}
+	backend := recorded{&declaredOnly{Backend: d.Backend, definition: definition}, keeper}
 	trace := events.TraceParentOf(job.Event)
 	if trace == "" {
 		trace = events.TraceParent(job.Event.ID(), job.Attempt)
@@ -142,7 +145,7 @@ func (d *Dispatcher) base(target Target, definition handlers.Definition, operati
 		Client: client.New(backend, caller).ForDelivery(client.Delivery{
 			ID: job.Event.ID(), Time: job.Event.Time(), TraceParent: trace,
 		}),
-		HTTP: &http.Client{Transport: exchanges},
+		HTTP: &http.Client{Transport: exchanged{exchanges, keeper}},
 		Logger: d.log(logrus.Fields{
 			"delivery": job.Event.ID(), "attempt": job.Attempt, "bot": target.BotID, "alias": target.Alias,
 		}),

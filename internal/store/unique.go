@@ -167,6 +167,9 @@ func (u unique[Body]) try(ctx context.Context) (record[Body], bool, error) {
 	case found.Deleted != nil && id == u.fresh.ID:
 		// An earlier attempt made it and deleted it: it is shown once more.
 		return u.fresh, true, nil
+	case !missing && id == u.fresh.ID && !holds(found.Tags, u.selected):
+		// An earlier attempt made it, and it got other tags since.
+		return found, true, nil
 	case missing || found.Deleted != nil || !holds(found.Tags, u.selected):
 		// The record is gone or has got other tags since; the index gets
 		// another record.

@@ -1,12 +1,14 @@
 package store_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -139,6 +141,40 @@ func TestASecondAttemptMakesWhatTheFirstMade(t *testing.T) {
 	}
 	if ids[0] == ids[2] {
 		t.Error("createUser twice within one attempt made one user")
+	}
+}
+
+// What an attempt made may get other tags, and then the attempt is made again.
+func TestASecondAttemptFindsWhatTheFirstMadeUnderOtherTags(t *testing.T) {
+	t.Parallel()
+	_, _, s := installed(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	type ids struct{ User, Conversation, Message string }
+	attempt := func() ids {
+		c := as(s, slack, "dlv_1")
+		user := must[*client.GetOrCreateUserOutput](t)(c.GetOrCreateUser(ctx, client.GetOrCreateUserInput{Tags: client.Tags{"id": "U1"}}))
+		conversation := must[*client.GetOrCreateConversationOutput](t)(c.GetOrCreateConversation(ctx, client.GetOrCreateConversationInput{
+			Channel: "channel", Tags: client.Tags{"id": "C1"},
+		}))
+		message := must[*client.GetOrCreateMessageOutput](t)(c.GetOrCreateMessage(ctx, client.GetOrCreateMessageInput{
+			CreateMessageInput: client.CreateMessageInput{
+				ConversationID: conversation.Conversation.ID, UserID: user.User.ID, Type: "text",
+				Payload: json.RawMessage(`{"text":"hi"}`), Tags: client.Tags{"ts": "1"},
+			},
+		}))
+		if !user.Meta.Created || !conversation.Meta.Created || !message.Meta.Created {
+			t.Error("an attempt did not make what it makes")
+		}
+		return ids{user.User.ID, conversation.Conversation.ID, message.Message.ID}
+	}
+	first := attempt()
+	c := as(s, slack)
+	must[*client.UserOutput](t)(c.UpdateUser(ctx, client.UpdateUserInput{ID: first.User, Tags: client.Tags{"id": "U2"}}))
+	must[*client.ConversationOutput](t)(c.UpdateConversation(ctx, client.UpdateConversationInput{ID: first.Conversation, Tags: client.Tags{"id": "C2"}}))
+	must[*client.MessageOutput](t)(c.UpdateMessage(ctx, client.UpdateMessageInput{ID: first.Message, Tags: client.Tags{"ts": "2"}}))
+	if diff := cmp.Diff(first, attempt()); diff != "" {
+		t.Errorf("the second attempt (-first +second):\n%s", diff)
 	}
 }
 

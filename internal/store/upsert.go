@@ -100,6 +100,8 @@ func (s *Store) oneMessage(ctx context.Context, call client.Call, in *client.Get
 		return found, false, err
 	case found.Deleted != nil && id == e.ID:
 		return fresh(e)
+	case !missing && id == e.ID && !holds(found.Message.Tags, selected):
+		return found, true, nil // an earlier attempt made it, and it got other tags since
 	case missing || found.Deleted != nil || !holds(found.Message.Tags, selected):
 		if _, err := s.messages.Update(ctx, entry.Key, []byte(e.ID), entry.Revision); err != nil {
 			return found, false, err

@@ -142,10 +142,11 @@ func (d *delivery) attempt() (ended bool, err error) {
 	if number == 1 {
 		d.metrics.waited.WithLabelValues(installation.Integration, string(d.operation)).Observe(d.Broker.Now().Sub(d.message.Stored).Seconds())
 	}
-	started := time.Now()
+	started, began := time.Now(), d.Broker.Now()
 	bot, _ := d.Directory.Bot(installation.BotID)
 	result := d.Dispatcher.Run(d.running, dispatch.TargetOf(installation, bot.UserID), dispatch.Job{Event: d.event, Attempt: number})
 	p.found = pace.Outcome(result.Platform)
+	d.recordAttempt(result.Recording, began)
 	if result.Interrupted {
 		return false, d.interrupted(installation)
 	}

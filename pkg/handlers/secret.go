@@ -91,6 +91,45 @@ func (s Secrets) Reveal() []string {
 	return all
 }
 
+// minSecret is the least length of a secret that can be told from other text.
+const minSecret = 6
+
+// SecretsIn returns the values of a configuration of a type that its schema
+// keeps to itself, so that they can be taken out of what is shown or kept.
+// Those shorter than six bytes are left out: they are part of too much else.
+func (d Definition) SecretsIn(configurationType string, configuration json.RawMessage) []string {
+	schema := d.Configuration
+	if configurationType != "" {
+		schema = d.Configurations[configurationType].Schema
+	}
+	var described struct {
+		Properties map[string]json.RawMessage `json:"properties"`
+	}
+	given := map[string]json.RawMessage{}
+	if json.Unmarshal(schema, &described) != nil || json.Unmarshal(configuration, &given) != nil {
+		return nil
+	}
+	var found []string
+	for _, name := range sorted(described.Properties) {
+		var one string
+		var several []string
+		if !bytes.Contains(described.Properties[name], []byte(`"writeOnly":true`)) {
+			continue
+		}
+		if json.Unmarshal(given[name], &one) == nil {
+			several = []string{one}
+		} else {
+			_ = json.Unmarshal(given[name], &several) // neither: it is not given
+		}
+		for _, secret := range several {
+			if len(secret) >= minSecret {
+				found = append(found, secret)
+			}
+		}
+	}
+	return found
+}
+
 // checkSecrets validates the fields of a configuration that hold secrets, and
 // is silent about the others. It comes before the validation of the whole,
 // whose errors show the value that they are about.

@@ -2,14 +2,11 @@ package handlerstest
 
 import (
 	"bytes"
-	"encoding/json"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/sirupsen/logrus"
-
-	"github.com/towpath/towpath/pkg/handlers"
 )
 
 // diary keeps what handlers log, and watches that no secret is in it.
@@ -79,39 +76,4 @@ func (d *diary) watch(tb testing.TB, told ...string) {
 			}
 		}
 	}
-}
-
-// minSecret is the least length of a secret that is looked for: shorter ones
-// occur in other words.
-const minSecret = 6
-
-// secretsIn finds the values of a configuration that its schema keeps to
-// itself.
-func secretsIn(definition handlers.Definition, configuration json.RawMessage) []string {
-	var described struct {
-		Properties map[string]json.RawMessage `json:"properties"`
-	}
-	given := map[string]json.RawMessage{}
-	if json.Unmarshal(definition.Configuration, &described) != nil || json.Unmarshal(configuration, &given) != nil {
-		return nil
-	}
-	var found []string
-	for name, schema := range described.Properties {
-		var one string
-		var several []string
-		if !bytes.Contains(schema, []byte(`"writeOnly":true`)) {
-			continue
-		}
-		if json.Unmarshal(given[name], &one) == nil {
-			several = []string{one}
-		} else {
-			_ = json.Unmarshal(given[name], &several) // neither: it is not given
-		}
-		for _, secret := range several {
-			if len(secret) >= minSecret {
-				found = append(found, secret)
-			}
-		}
-	}
-	return found
 }

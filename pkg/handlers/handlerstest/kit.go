@@ -92,7 +92,7 @@ func Start(tb testing.TB, config Config) *Kit {
 	if k.Installed, err = config.Integration.ConfigureAs(config.ConfigurationType, k.configuration); err != nil {
 		tb.Fatal(err)
 	}
-	k.log.secrets = secretsIn(definition, k.configuration)
+	k.log.secrets = definition.SecretsIn(config.ConfigurationType, k.configuration)
 	if config.Forgetful {
 		k.forget()
 	} else {

@@ -27,7 +27,7 @@ func Misconfigured(t *testing.T, integration handlers.Registrable, wrong map[str
 			if err == nil {
 				t.Fatal("was accepted")
 			}
-			for _, secret := range secretsIn(definition, json.RawMessage(configuration)) {
+			for _, secret := range definition.SecretsIn("", json.RawMessage(configuration)) {
 				if strings.Contains(err.Error(), secret) {
 					t.Error("the error tells a secret")
 				}
