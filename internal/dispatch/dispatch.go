@@ -52,6 +52,8 @@ type Result struct {
 	// Interrupted means that the attempt was cut short from outside. It says
 	// nothing about the handler and must not count as an attempt.
 	Interrupted bool
+	// TimedOut means that the handler was cut short because it took too long.
+	TimedOut bool
 	// Ambiguous means that nobody knows whether the platform took what was
 	// sent: the connection broke, or time ran out, while it might have.
 	Ambiguous bool
@@ -115,11 +117,12 @@ func (d *Dispatcher) Run(ctx context.Context, target Target, job Job) (result Re
 		result.Platform = exchanges.health()
 		return result
 	}
-	if cause := context.Cause(bounded); errors.Is(err, context.DeadlineExceeded) && errors.Is(cause, errTimeout) {
+	timedOut := errors.Is(context.Cause(bounded), errTimeout)
+	if timedOut && errors.Is(err, context.DeadlineExceeded) {
 		err = fmt.Errorf("%w: %s: %w", errTimeout, timeout, err)
 	}
 	result = judged(err)
-	result.Interrupted = ctx.Err() != nil
+	result.Interrupted, result.TimedOut = ctx.Err() != nil, timedOut
 	result.Ambiguous = exchanges.unanswered.Load() > 0
 	if !result.Interrupted {
 		result.Platform = exchanges.health()

@@ -65,10 +65,10 @@ func TestADeletedConversationTakesEverythingAlong(t *testing.T) {
 	}
 	// What waits in the queue is not sent.
 	left := client.Message{ID: outgoing, ConversationID: conversation, Direction: client.Outgoing, Status: client.Queued}
-	if begun := must[client.Message](t)(s.BeginSend(ctx, slack, left, false)); begun.Status != client.Failed {
+	if begun := must[client.Message](t)(s.BeginSend(ctx, slack, left, attempt(1))); begun.Status != client.Failed {
 		t.Errorf("a message of a deleted conversation is sent: %+v", begun)
 	}
-	ambiguous, err := s.MarkAmbiguous(ctx, demo, outgoing)
+	ambiguous, err := s.MarkAmbiguous(ctx, demo, outgoing, 1)
 	if err := errors.Join(s.FinishSend(ctx, demo, outgoing, client.Sent), err); err != nil || ambiguous {
 		t.Errorf("a send that was under way: %v", err)
 	}
@@ -214,7 +214,7 @@ func TestADeletedMessageIsNotSent(t *testing.T) {
 	if err := as(s, bot).DeleteMessage(ctx, m.ID); !errors.Is(err, client.ErrNotFound) {
 		t.Errorf("deleted again: %v", err)
 	}
-	if begun := must[client.Message](t)(s.BeginSend(ctx, slack, m, false)); begun.Status == client.Sending {
+	if begun := must[client.Message](t)(s.BeginSend(ctx, slack, m, attempt(1))); begun.Status == client.Sending {
 		t.Errorf("begun %+v", begun)
 	}
 	if _, err := as(s, bot).GetMessage(ctx, m.ID); !errors.Is(err, client.ErrNotFound) {

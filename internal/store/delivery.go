@@ -37,6 +37,10 @@ type Delivery struct {
 	// began and has not ended is at work, or died with its worker.
 	Attempts int `json:"attempts"`
 	Begun    int `json:"begun,omitempty"`
+	// Runs is how often an attempt began, those too that a drain cut short, and
+	// Run tells the last one from every other.
+	Runs int    `json:"runs,omitempty"`
+	Run  string `json:"run,omitempty"`
 	// Errors are those of failed attempts: the first, and the newest.
 	Errors []broker.Failure `json:"errors,omitempty"`
 	// NotBefore is when the next attempt may begin.
@@ -76,12 +80,12 @@ func (d *Delivery) Fail(failure broker.Failure, notBefore time.Time) {
 // Begin makes it a delivery whose dead letter is sent again: at its beginning,
 // but for the errors that there were.
 func (d *Delivery) Begin(letter string) {
-	*d = Delivery{RetryOf: letter, Errors: d.Errors, revision: d.revision}
+	*d = Delivery{RetryOf: letter, Errors: d.Errors, Runs: d.Runs, revision: d.revision}
 }
 
 // End leaves out what matters only before the end.
 func (d *Delivery) End() {
-	d.Begun, d.NotBefore, d.GivenUp, d.Uncertain = 0, time.Time{}, "", false
+	d.Begun, d.Run, d.NotBefore, d.GivenUp, d.Uncertain = 0, "", time.Time{}, "", false
 }
 
 // Replace has this one saved in the place of another.

@@ -67,10 +67,10 @@ func TestAWatchedMessageShowsEachStep(t *testing.T) {
 		steps = append(steps, now.Status)
 		switch now.Status {
 		case client.Queued:
-			must[client.Message](t)(s.BeginSend(t.Context(), slack, m, false))
+			must[client.Message](t)(s.BeginSend(t.Context(), slack, m, attempt(1)))
 		case client.Sending:
 			if now.Ambiguous == 0 {
-				if _, err := s.MarkAmbiguous(t.Context(), demo, m.ID); err != nil {
+				if _, err := s.MarkAmbiguous(t.Context(), demo, m.ID, 1); err != nil {
 					t.Error(err)
 				}
 				return false
@@ -88,7 +88,7 @@ func TestAWatchedMessageShowsEachStep(t *testing.T) {
 	if diff := cmp.Diff(want, steps); diff != "" {
 		t.Errorf("steps (-want +got):\n%s", diff)
 	}
-	if _, err := s.MarkAmbiguous(t.Context(), demo, m.ID); err != nil {
+	if _, err := s.MarkAmbiguous(t.Context(), demo, m.ID, 1); err != nil {
 		t.Fatal(err)
 	}
 	if after := must[*client.MessageOutput](t)(as(s, bot).GetMessage(t.Context(), m.ID)).Message; after.Ambiguous != 1 {

@@ -23,6 +23,10 @@ const deliveryExtension = "delivery"
 type storedMessage struct {
 	Alias   string         `json:"alias"`
 	Message client.Message `json:"message"`
+	// Attempt is the number of the newest attempt to send it that began or
+	// died, Run what tells that one from all others.
+	Attempt int    `json:"attempt,omitempty"`
+	Run     string `json:"run,omitempty"`
 	// Refused tells that it failed by a receipt of the platform, which no ack
 	// takes back.
 	Refused bool `json:"refused,omitempty"`

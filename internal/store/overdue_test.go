@@ -47,7 +47,7 @@ func TestAScheduledMessageThatNobodyCanSendSaysWhy(t *testing.T) {
 	lost := must[*client.MessageOutput](t)(as(s, bot).CreateMessage(ctx, in)).Message // its maker died before the record
 	sending := must[*client.MessageOutput](t)(as(s, bot).CreateMessage(ctx, in)).Message
 	forget(t, b, broker.Messages, broker.Key(demo, lost.ID))
-	must[client.Message](t)(s.BeginSend(ctx, slack, sending, false)) // by a worker that was quicker
+	must[client.Message](t)(s.BeginSend(ctx, slack, sending, attempt(1))) // by a worker that was quicker
 	must[store.Installation](t)(s.Remove(ctx, demo, "slack"))
 	for after := uint64(0); ; {
 		waiting, err := b.Next(ctx, broker.Wakeups, ">", after)

@@ -38,7 +38,7 @@ func ack(ctx context.Context, s *store.Store, id, value string) error {
 func begun(t *testing.T, b *broker.Broker, s *store.Store) string {
 	t.Helper()
 	m := queued(t, b, s)
-	must[client.Message](t)(s.BeginSend(t.Context(), slack, m, false))
+	must[client.Message](t)(s.BeginSend(t.Context(), slack, m, attempt(1)))
 	return m.ID
 }
 

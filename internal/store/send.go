@@ -21,6 +21,14 @@ var progress = map[client.Status]int{
 	client.Scheduled: -1, client.Queued: 0, client.Sending: 1, client.Failed: 2, client.Sent: 3, client.Delivered: 4, client.Read: 5,
 }
 
+// Attempt is one attempt to send a message.
+type Attempt struct {
+	Number int    // from 1, growing with every attempt, whether it counts or not
+	Run    string // tells it from every other one
+	// Again sends what was given up, because an operator asked for that.
+	Again bool
+}
+
 // BeginSend marks an outgoing message as being sent, before anything goes to
 // the platform. Sender is the installation that sends, message the one of the
 // operation's data; its record is made from that when a crash left none.
@@ -30,22 +38,30 @@ var progress = map[client.Status]int{
 // have reached the platform. Any other status, or a message that is acked,
 // means that it was dealt with and must not be sent.
 //
-// Again sends one that was given up, because an operator asked for that.
-func (s *Store) BeginSend(ctx context.Context, sender client.Caller, message client.Message, again bool) (client.Message, error) {
+// It is [broker.ErrConflict] when a newer attempt has begun, or when this one is
+// taken for dead: then it must not send.
+func (s *Store) BeginSend(ctx context.Context, sender client.Caller, message client.Message, by Attempt) (client.Message, error) {
 	key := broker.Key(sender.BotID, message.ID)
 	begin := func(m *storedMessage) (bool, error) {
 		if m.Message.AckedAt != nil || m.Message.Direction != client.Outgoing || m.Deleted != nil {
 			return false, nil
 		}
 		switch m.Message.Status {
-		case client.Queued, client.Scheduled:
+		case client.Queued, client.Scheduled, client.Sending:
 		case client.Failed:
-			if !again {
+			if !by.Again {
 				return false, nil
 			}
 		default:
 			return false, nil
 		}
+		if m.Attempt >= by.Number {
+			if m.Run == by.Run {
+				return false, nil // the answer got lost, and this is asked again
+			}
+			return false, broker.ErrConflict
+		}
+		m.Attempt, m.Run = by.Number, by.Run
 		m.Message.Status, m.Message.FailureReason, m.Message.UpdatedAt = client.Sending, "", s.now().UTC()
 		return true, nil
 	}
@@ -97,16 +113,21 @@ func (s *Store) restoreSent(ctx context.Context, sender client.Caller, message c
 }
 
 // MarkAmbiguous records that an attempt ended without anybody knowing whether
-// the platform took the message. It reports whether that may be so: not of one
-// that was not being sent, or whose ack is known.
-func (s *Store) MarkAmbiguous(ctx context.Context, bot, messageID string) (bool, error) {
+// the platform took the message, and keeps it from beginning should it not be
+// dead after all. It reports whether the platform may have it: not from an
+// attempt that had not begun, nor when the ack is known.
+func (s *Store) MarkAmbiguous(ctx context.Context, bot, messageID string, attempt int) (bool, error) {
 	ambiguous := false
 	_, err := change(ctx, s.messages, broker.Key(bot, messageID), func(m *storedMessage) (bool, error) {
-		ambiguous = m.Message.Status == client.Sending
-		if ambiguous {
+		fenced := m.Attempt < attempt
+		ambiguous = !fenced && m.Message.Status == client.Sending
+		switch {
+		case fenced:
+			m.Attempt, m.Run = attempt, ""
+		case ambiguous:
 			m.Message.Ambiguous++
 		}
-		return ambiguous, nil
+		return fenced || ambiguous, nil
 	})
 	if err != nil && !errors.Is(err, broker.ErrNoKey) { // deleted: nobody asks
 		return false, fmt.Errorf("mark %s as ambiguous: %w", messageID, err)

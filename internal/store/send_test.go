@@ -2,6 +2,8 @@ package store_test
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -38,25 +40,47 @@ func status(t *testing.T, s *store.Store, id string) client.Status {
 	return must[*client.MessageOutput](t)(as(s, bot).GetMessage(t.Context(), id)).Message.Status
 }
 
+// attempt is one that a worker begins.
+func attempt(n int) store.Attempt { return store.Attempt{Number: n, Run: fmt.Sprint("run ", n)} }
+
 func TestASendThatMayHaveReachedThePlatformIsAmbiguous(t *testing.T) {
 	t.Parallel()
 	_, b, s := installed(t)
 	m := queued(t, b, s)
-	if must[bool](t)(s.MarkAmbiguous(t.Context(), demo, m.ID)) {
-		t.Error("what was never begun is ambiguous")
-	}
 	for i, want := range []int{0, 1, 2} {
-		begun := must[client.Message](t)(s.BeginSend(t.Context(), slack, m, false))
-		if begun.Status != client.Sending || begun.Ambiguous != want || begun.Tags["thread"] != "T1" {
-			t.Errorf("begin %d: %+v, want sending with %d ambiguous", i, begun, want)
+		for range 2 { // the first answer got lost
+			begun := must[client.Message](t)(s.BeginSend(t.Context(), slack, m, attempt(i+1)))
+			if begun.Status != client.Sending || begun.Ambiguous != want || begun.Tags["thread"] != "T1" {
+				t.Errorf("begin %d: %+v, want sending with %d ambiguous", i, begun, want)
+			}
 		}
-		if !must[bool](t)(s.MarkAmbiguous(t.Context(), demo, m.ID)) {
+		if !must[bool](t)(s.MarkAmbiguous(t.Context(), demo, m.ID, i+1)) {
 			t.Error("what is being sent is not ambiguous")
 		}
 	}
 	must[*client.MessageOutput](t)(as(s, slack).UpdateMessage(t.Context(), client.UpdateMessageInput{ID: m.ID}))
-	if must[bool](t)(s.MarkAmbiguous(t.Context(), demo, m.ID)) {
+	if must[bool](t)(s.MarkAmbiguous(t.Context(), demo, m.ID, 3)) {
 		t.Error("what is acked is ambiguous")
+	}
+}
+
+// A worker that was frozen right before it began to send is taken for dead, and
+// comes back.
+func TestAnAttemptThatIsTakenForDeadCannotBegin(t *testing.T) {
+	t.Parallel()
+	_, b, s := installed(t)
+	m := queued(t, b, s)
+	if must[bool](t)(s.MarkAmbiguous(t.Context(), demo, m.ID, 1)) {
+		t.Error("what was never begun is ambiguous")
+	}
+	if _, err := s.BeginSend(t.Context(), slack, m, attempt(1)); !errors.Is(err, broker.ErrConflict) {
+		t.Errorf("the dead attempt began: %v", err)
+	}
+	if begun := must[client.Message](t)(s.BeginSend(t.Context(), slack, m, attempt(2))); begun.Status != client.Sending || begun.Ambiguous != 0 {
+		t.Errorf("the next one is %+v", begun)
+	}
+	if _, err := s.BeginSend(t.Context(), slack, m, store.Attempt{Number: 2, Run: "another"}); !errors.Is(err, broker.ErrConflict) {
+		t.Errorf("two attempts of one number began: %v", err)
 	}
 }
 
@@ -64,14 +88,14 @@ func TestOnlyAnOperatorSendsAgainWhatWasGivenUp(t *testing.T) {
 	t.Parallel()
 	_, b, s := installed(t)
 	m := queued(t, b, s)
-	must[client.Message](t)(s.BeginSend(t.Context(), slack, m, false))
+	must[client.Message](t)(s.BeginSend(t.Context(), slack, m, attempt(1)))
 	if err := s.FinishSend(t.Context(), demo, m.ID, client.Failed); err != nil {
 		t.Fatal(err)
 	}
-	if begun := must[client.Message](t)(s.BeginSend(t.Context(), slack, m, false)); begun.Status != client.Failed {
+	if begun := must[client.Message](t)(s.BeginSend(t.Context(), slack, m, attempt(1))); begun.Status != client.Failed {
 		t.Errorf("begun by itself: %+v", begun)
 	}
-	if begun := must[client.Message](t)(s.BeginSend(t.Context(), slack, m, true)); begun.Status != client.Sending {
+	if begun := must[client.Message](t)(s.BeginSend(t.Context(), slack, m, store.Attempt{Number: 2, Run: "2", Again: true})); begun.Status != client.Sending {
 		t.Errorf("begun for an operator: %+v", begun)
 	}
 }
@@ -105,12 +129,12 @@ func TestWhatIsDealtWithIsNotSentAgain(t *testing.T) {
 		}, client.Sent},
 	} {
 		m := queued(t, b, s)
-		must[client.Message](t)(s.BeginSend(t.Context(), slack, m, false))
+		must[client.Message](t)(s.BeginSend(t.Context(), slack, m, attempt(1)))
 		if err := end.do(m.ID); err != nil {
 			t.Fatal(err)
 		}
 		before := must[*client.MessageOutput](t)(as(s, slack).GetMessage(t.Context(), m.ID)).Message
-		begun := must[client.Message](t)(s.BeginSend(t.Context(), slack, m, false))
+		begun := must[client.Message](t)(s.BeginSend(t.Context(), slack, m, attempt(1)))
 		if diff := cmp.Diff(before, begun); diff != "" || begun.Status != end.want {
 			t.Errorf("%s: status %s, want %s; changed by another begin (-before +after):\n%s", name, begun.Status, end.want, diff)
 		}
@@ -172,7 +196,7 @@ func TestBeginSendMakesAMissingRecord(t *testing.T) {
 	forget(t, b, broker.Messages, broker.Key(demo, m.ID), broker.Key(demo, m.ConversationID, m.ID))
 	m = must[store.MessageData](t)(decoded[store.MessageData](all[1])).Message
 	forget(t, b, broker.Messages, broker.Key(demo, m.ID), broker.Key(demo, m.ConversationID, m.ID))
-	if begun := must[client.Message](t)(s.BeginSend(t.Context(), slack, m, false)); begun.Status != client.Sending {
+	if begun := must[client.Message](t)(s.BeginSend(t.Context(), slack, m, attempt(1))); begun.Status != client.Sending {
 		t.Errorf("begun %+v", begun)
 	}
 	listed := must[*client.ListMessagesOutput](t)(as(s, bot).ListMessages(t.Context(), client.ListMessagesInput{ConversationID: m.ConversationID}))
@@ -195,7 +219,7 @@ func TestAnIncomingMessageIsNeverSent(t *testing.T) {
 	if updated.AckedAt != nil || updated.Status != "" || !strings.Contains(string(updated.Payload), "edited") {
 		t.Errorf("updated %+v", updated)
 	}
-	if begun := must[client.Message](t)(s.BeginSend(t.Context(), slack, m, false)); begun.Status != "" {
+	if begun := must[client.Message](t)(s.BeginSend(t.Context(), slack, m, attempt(1))); begun.Status != "" {
 		t.Errorf("begun %+v", begun)
 	}
 }

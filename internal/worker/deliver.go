@@ -129,11 +129,10 @@ func (d *delivery) attempt() (ended bool, err error) {
 	if err := d.occupy(); err != nil {
 		return false, err
 	}
-	number := d.past.Attempts + 1
-	d.past.Begun, d.past.Worker = number, d.Name
-	if err := d.save(); err != nil {
+	if err := d.begin(); err != nil {
 		return false, err
 	}
+	number := d.past.Begun
 	if d.operation == events.MessageCreated {
 		if skip, err := d.beginSend(installation); err != nil || skip {
 			return skip, err
@@ -147,8 +146,13 @@ func (d *delivery) attempt() (ended bool, err error) {
 	result := d.Dispatcher.Run(d.running, dispatch.TargetOf(installation, bot.UserID), dispatch.Job{Event: d.event, Attempt: number})
 	p.found = pace.Outcome(result.Platform)
 	d.recordAttempt(result.Recording, began)
-	if result.Interrupted {
+	switch {
+	case result.Interrupted:
+		d.log().WithError(context.Cause(d.running)).Info("attempt cut short, it does not count")
 		return false, d.interrupted(installation)
+	case errors.Is(result.Err, broker.ErrUnavailable) && !d.Broker.Connected():
+		d.log().WithError(result.Err).Info("attempt cut short because NATS is away, it does not count")
+		return false, confirmed(d.running, func() error { return d.takeBack(d.running, installation) })
 	}
 	d.metrics.attempt(installation.Integration, d.operation, result.Verdict.Decision, time.Since(started))
 	entry := d.log().WithFields(logrus.Fields{
@@ -164,31 +168,56 @@ func (d *delivery) attempt() (ended bool, err error) {
 		entry = entry.WithField("stack", string(panicked.Stack))
 	}
 	entry.WithError(result.Err).Warn("attempt failed")
-	return d.failed(installation, result.Verdict, result.Err, result.Ambiguous)
+	cut := result.Ambiguous || result.TimedOut || errors.Is(result.Err, broker.ErrUnavailable)
+	return d.failed(installation, result.Verdict, result.Err, cut)
 }
 
-// interrupted takes back an attempt that was cut short from outside, which says
-// nothing about the delivery. Where that cannot be written down, whoever goes
-// on takes it for one that died.
+// begin writes down that an attempt begins. It is repeated until NATS confirms
+// it: an attempt of which only the worker does not know would count as one that
+// died.
+func (d *delivery) begin() error {
+	d.past.Begun, d.past.Worker = d.past.Attempts+1, d.Name
+	d.past.Runs, d.past.Run = d.past.Runs+1, events.NewID("run")
+	return confirmed(d.running, func() error {
+		err := d.save()
+		if !errors.Is(err, broker.ErrConflict) {
+			return err
+		}
+		now, reading := d.Store.Delivery(d.running, d.event.ID())
+		if reading == nil && now.Run == d.past.Run {
+			d.past = now
+			return nil
+		}
+		return errors.Join(reading, err)
+	})
+}
+
+// interrupted takes back an attempt that was cut short from outside. Where that
+// cannot be written down, whoever goes on takes it for one that died.
 func (d *delivery) interrupted(installation store.Installation) error {
-	d.log().WithError(context.Cause(d.running)).Info("attempt cut short, it does not count")
-	bounded, cancel := context.WithTimeout(context.WithoutCancel(d.running), busyFor)
-	defer cancel()
 	if errors.Is(context.Cause(d.running), broker.ErrLeaseLost) {
 		return errHandedOver
 	}
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(d.running), busyFor)
+	defer cancel()
+	if err := confirmed(bounded, func() error { return d.takeBack(bounded, installation) }); err != nil {
+		d.log().WithError(err).Debug("the attempt cannot be taken back")
+	}
+	return errHandedOver
+}
+
+// takeBack makes an attempt one that was never made, since its end says nothing
+// about the delivery. What it sent stays uncertain.
+func (d *delivery) takeBack(ctx context.Context, installation store.Installation) error {
 	if d.operation == events.MessageCreated {
-		ambiguous, err := d.Store.MarkAmbiguous(bounded, installation.BotID, d.event.ID())
+		ambiguous, err := d.Store.MarkAmbiguous(ctx, installation.BotID, d.event.ID(), d.past.Runs)
 		if err != nil {
-			return errHandedOver
+			return err
 		}
 		d.past.Uncertain = d.past.Uncertain || ambiguous
 	}
 	d.past.Begun = d.past.Attempts
-	if err := d.Store.SaveDelivery(bounded, d.event.ID(), &d.past); err != nil {
-		d.log().WithError(err).Debug("the attempt cannot be taken back")
-	}
-	return errHandedOver
+	return d.Store.SaveDelivery(ctx, d.event.ID(), &d.past)
 }
 
 // errDied is what ended an attempt whose worker is gone.
@@ -211,7 +240,7 @@ func (d *delivery) failed(installation store.Installation, verdict handlers.Verd
 	}
 	next := now.Add(delay(policy, d.past.Begun, verdict.After))
 	if d.operation == events.MessageCreated && ambiguous {
-		uncertain, err := d.Store.MarkAmbiguous(d.running, installation.BotID, d.event.ID())
+		uncertain, err := d.Store.MarkAmbiguous(d.running, installation.BotID, d.event.ID(), d.past.Runs)
 		if err != nil {
 			return false, err
 		}
@@ -321,7 +350,12 @@ func (d *delivery) beginSend(installation store.Installation) (skip bool, err er
 		return false, nil
 	}
 	sender := client.Caller{BotID: installation.BotID, Alias: installation.Alias}
-	message, err := d.Store.BeginSend(d.running, sender, outgoing.Message, d.past.RetryOf != "")
+	attempt := store.Attempt{Number: d.past.Runs, Run: d.past.Run, Again: d.past.RetryOf != ""}
+	var message client.Message
+	err = confirmed(d.running, func() error {
+		message, err = d.Store.BeginSend(d.running, sender, outgoing.Message, attempt)
+		return err
+	})
 	if err != nil {
 		return false, err
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"github.com/towpath/towpath/internal/dispatch"
+	"github.com/towpath/towpath/internal/store"
 	"github.com/towpath/towpath/pkg/client"
 	"github.com/towpath/towpath/pkg/events"
 	"github.com/towpath/towpath/pkg/handlers"
@@ -106,7 +107,7 @@ func (k *Kit) one(job dispatch.Job, o *Outcome) dispatch.Result {
 	}
 	ctx, bot := k.tb.Context(), k.target.BotID
 	done := dispatch.Result{Verdict: handlers.Verdict{Decision: handlers.Done}}
-	begun, err := k.store.BeginSend(ctx, k.Client.Caller(), out.Message, false)
+	begun, err := k.store.BeginSend(ctx, k.Client.Caller(), out.Message, store.Attempt{Number: job.Attempt, Run: events.NewID("run")})
 	if err != nil {
 		k.tb.Fatal(err)
 	}
@@ -123,7 +124,7 @@ func (k *Kit) one(job dispatch.Job, o *Outcome) dispatch.Result {
 	default: // it goes on
 	}
 	if err == nil && result.Ambiguous {
-		_, err = k.store.MarkAmbiguous(ctx, bot, out.Message.ID)
+		_, err = k.store.MarkAmbiguous(ctx, bot, out.Message.ID, job.Attempt)
 	}
 	stands, getting := k.Client.GetMessage(ctx, out.Message.ID)
 	if err != nil || getting != nil {
