@@ -74,6 +74,8 @@ func Connect(config Config) (*Broker, error) {
 		// Without a buffer a publish fails at once while NATS is away, and its
 		// caller can say so instead of waiting.
 		nats.ReconnectBufSize(-1),
+		// A server that reads nothing must not hold up whoever publishes.
+		nats.FlusherTimeout(b.timeout),
 		nats.PingInterval(5 * time.Second),
 		nats.MaxPingsOutstanding(2),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
