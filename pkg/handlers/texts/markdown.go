@@ -96,7 +96,7 @@ func question(text string, options []events.Option) string {
 func bloc(m events.Bloc) (string, error) {
 	written := make([]string, len(m.Items))
 	for i, item := range m.Items {
-		payload, err := read(item)
+		payload, err := Item(item)
 		if err != nil {
 			return "", fmt.Errorf("item %d of the bloc: %w", i+1, err)
 		}
@@ -107,9 +107,9 @@ func bloc(m events.Bloc) (string, error) {
 	return stack("\n\n", written...), nil
 }
 
-// read decodes an item of a bloc. A bloc in a bloc is none of Botpress's, and
+// Item decodes an item of a bloc. A bloc in a bloc is none of Botpress's, and
 // could be as deep as it liked.
-func read(item events.BlocItem) (events.Payload, error) {
+func Item(item events.BlocItem) (events.Payload, error) {
 	switch item.Type {
 	case "text":
 		return decoded[events.Text](item.Payload)

@@ -87,3 +87,15 @@ func TestMarkdownRefusesWhatNobodyCanRead(t *testing.T) {
 		})
 	}
 }
+
+func TestItemIsThePayloadOfItsType(t *testing.T) {
+	t.Parallel()
+	got, err := texts.Item(events.BlocItem{Type: "choice", Payload: json.RawMessage(`{"text":"Tea?","options":[{"label":"Yes","value":"y"}]}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := events.Choice{Text: "Tea?", Options: []events.Option{{Label: "Yes", Value: "y"}}}
+	if diff := cmp.Diff(events.Payload(want), got); diff != "" {
+		t.Error(diff)
+	}
+}
