@@ -19,10 +19,14 @@ import (
 // worker does, which knows what may be sent again.
 func api(p handlers.Props[Config]) *slack.Client {
 	token := p.Ctx.Configuration.BotToken.Reveal()
-	base := cmp.Or(p.Ctx.Configuration.APIURL, slack.APIURL)
 	return slack.New("",
 		slack.OptionHTTPClient(bearer{p.HTTP, token}),
-		slack.OptionAPIURL(strings.TrimSuffix(base, "/")+"/"))
+		slack.OptionAPIURL(base(p.Ctx.Configuration)))
+}
+
+// base is where Slack's Web API is, with a slash at its end.
+func base(c Config) string {
+	return strings.TrimSuffix(cmp.Or(c.APIURL, slack.APIURL), "/") + "/"
 }
 
 // bearer sends the token in a header. The library writes it into the form,
@@ -72,6 +76,19 @@ var permanent = map[string]string{
 	"too_many_attachments":    "the message has too many attachments",
 	"user_not_found":          "check the user's id",
 	"unknown_method":          "check apiUrl",
+	"markdown_text_conflict":  "Slack could not use the message's Markdown",
+	"message_not_found":       "the message is gone",
+	"cant_update_message":     "the bot may change only its own messages",
+	"edit_window_closed":      "the workspace lets nobody change a message that old",
+	"used_url":                "the response URL has been used five times; send a message to the channel",
+	"expired_url":             "the response URL is older than half an hour; send a message to the channel",
+	"expired_trigger_id":      "the trigger is older than three seconds",
+	"trigger_expired":         "the trigger is older than three seconds",
+	"exchanged_trigger_id":    "the trigger has been used",
+	"trigger_exchanged":       "the trigger has been used",
+	"invalid_trigger_id":      "the trigger is none of Slack's",
+	"view_too_large":          "the view is too large",
+	"duplicate_external_id":   "there is another view with that external_id",
 }
 
 // judge decides what an error of Slack's API means. What it does not know is
@@ -98,7 +115,8 @@ func judge(err error) error {
 	if advice, ok := permanent[code]; ok {
 		return handlers.Permanent(handlers.NewRuntimeError("Slack says "+code+": "+advice, err))
 	}
-	if strings.HasPrefix(code, "restricted_action") || strings.HasPrefix(code, "invalid_arg") {
+	if strings.HasPrefix(code, "restricted_action") || strings.HasPrefix(code, "invalid_arg") ||
+		strings.HasPrefix(code, "invalid_blocks") {
 		return handlers.Permanent(handlers.NewRuntimeError("Slack says "+code, err))
 	}
 	return fmt.Errorf("slack: %w", err)

@@ -10,15 +10,20 @@ import (
 	"github.com/towpath/towpath/pkg/events"
 )
 
-// The types of what Slack posts to the events URL.
+// The types of what Slack posts: the first three are its own words for what
+// comes as JSON, the others are forms.
 const (
 	typeEvent       = "event_callback"
 	typeChallenge   = "url_verification"
 	typeRateLimited = "app_rate_limited"
+	typeCommand     = "command"
+	typeInteraction = "interaction"
+	typeProbe       = "ssl_check" // Slack looks whether our certificate is valid
 )
 
 // envelope is everything that Slack posts, as far as it is looked at: an
-// event with what goes around it, or a form of a slash command or interaction.
+// event with what goes around it, or the form of a slash command or of an
+// interaction.
 type envelope struct {
 	Type      string          `json:"type"`
 	Challenge string          `json:"challenge"`
@@ -26,16 +31,15 @@ type envelope struct {
 	EventID   string          `json:"event_id"`
 	Event     json.RawMessage `json:"event"`
 
-	// Of a form: slash commands and interactions have no event id.
-	isForm    bool
-	triggerID string
-	channelID string
+	command     Command
+	interaction interaction
+	payload     json.RawMessage // of the interaction, whole
 }
 
 // parse reads what Slack posted. What comes as a form is told apart by its
 // content type, since both JSON and a form may hold nearly any byte.
 func parse(r *events.Request) (envelope, error) {
-	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err == nil && media == "application/x-www-form-urlencoded" {
+	if isForm(r) {
 		return parseForm(r.Body)
 	}
 	var e envelope
@@ -54,6 +58,11 @@ func parse(r *events.Request) (envelope, error) {
 	return e, nil
 }
 
+func isForm(r *events.Request) bool {
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return err == nil && media == "application/x-www-form-urlencoded"
+}
+
 // parseForm reads a slash command, or an interaction, whose JSON is in the
 // field payload.
 func parseForm(body []byte) (envelope, error) {
@@ -61,21 +70,21 @@ func parseForm(body []byte) (envelope, error) {
 	if err != nil {
 		return envelope{}, fmt.Errorf("decode form: %w", err)
 	}
-	e := envelope{isForm: true, TeamID: form.Get("team_id"), triggerID: form.Get("trigger_id"), channelID: form.Get("channel_id")}
 	payload := form.Get("payload")
-	if payload == "" {
+	switch {
+	case payload != "":
+		e := envelope{Type: typeInteraction, payload: json.RawMessage(payload)}
+		if err := json.Unmarshal(e.payload, &e.interaction); err != nil {
+			return envelope{}, fmt.Errorf("decode payload: %w", err)
+		}
+		e.TeamID = string(e.interaction.Team)
 		return e, nil
+	case form.Get("command") != "":
+		return envelope{Type: typeCommand, TeamID: form.Get("team_id"), command: commandOf(form)}, nil
+	case form.Get("ssl_check") != "":
+		return envelope{Type: typeProbe}, nil
 	}
-	var interaction struct {
-		TriggerID string `json:"trigger_id"`
-		Channel   ref    `json:"channel"`
-		Team      ref    `json:"team"`
-	}
-	if err := json.Unmarshal([]byte(payload), &interaction); err != nil {
-		return envelope{}, fmt.Errorf("decode payload: %w", err)
-	}
-	e.TeamID, e.triggerID, e.channelID = string(interaction.Team), interaction.TriggerID, string(interaction.Channel)
-	return e, nil
+	return envelope{}, errors.New("the form is neither a slash command nor an interaction")
 }
 
 // ref is the id of something, which Slack gives as a plain id in some events

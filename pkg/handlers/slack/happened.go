@@ -4,13 +4,14 @@ import (
 	"context"
 	"encoding/json"
 
+	"github.com/towpath/towpath/pkg/events"
 	"github.com/towpath/towpath/pkg/handlers"
 )
 
-// Reaction is an emoji that somebody put on something.
+// Reaction is an emoji that somebody put on something, or took away.
 type Reaction struct {
 	Reaction string `json:"reaction"` // the emoji's name, without colons
-	User     string `json:"user"`     // the Slack id of who reacted
+	User     string `json:"user"`     // the Slack id of who did it
 	ItemUser string `json:"itemUser,omitempty"`
 	Item     Item   `json:"item"`
 	EventTS  string `json:"eventTs"`
@@ -23,6 +24,17 @@ type Item struct {
 	Channel string `json:"channel,omitempty"`
 	TS      string `json:"ts,omitempty"`
 	File    string `json:"file,omitempty"`
+}
+
+// Mention is a message that names the bot. It is told as a message, too: the
+// event's messageId is that one's.
+type Mention struct {
+	User     string `json:"user"` // the Slack id of who wrote it
+	Channel  string `json:"channel"`
+	Text     string `json:"text"`
+	TS       string `json:"ts"`
+	ThreadTS string `json:"threadTs,omitempty"`
+	EventTS  string `json:"eventTs,omitempty"`
 }
 
 // Member is somebody who joined the workspace.
@@ -43,7 +55,7 @@ type Person struct {
 	IsBot       bool   `json:"isBot"`
 }
 
-func receiveReaction(ctx context.Context, p handlers.WebhookProps[Config], raw json.RawMessage) error {
+func receiveReaction(ctx context.Context, p handlers.WebhookProps[Config], happened events.Type[Reaction], raw json.RawMessage) error {
 	var r struct {
 		Reaction string `json:"reaction"`
 		User     string `json:"user"`
@@ -57,7 +69,36 @@ func receiveReaction(ctx context.Context, p handlers.WebhookProps[Config], raw j
 	if own, err := isOwn(ctx, p, r.User); own || err != nil {
 		return err
 	}
-	return ReactionAdded.Fire(ctx, p.Client, Reaction(r))
+	return happened.Fire(ctx, p.Client, Reaction(r))
+}
+
+// receiveMention tells of a mention and, if the message itself did not come
+// before it, of the message: an app that subscribes to mentions alone gets no
+// other.
+func receiveMention(ctx context.Context, p handlers.WebhookProps[Config], raw json.RawMessage) error {
+	var m message
+	if err := json.Unmarshal(raw, &m); err != nil {
+		return unreadable("app_mention", err)
+	}
+	if heard, err := isHeard(ctx, p, m); !heard || err != nil {
+		return err
+	}
+	about, err := refer(ctx, p.Client, m.Channel, m.User)
+	if err != nil {
+		return err
+	}
+	known, err := find(ctx, p.Client, about, m.TS)
+	if err != nil {
+		return err
+	}
+	if known != nil {
+		about.MessageID = known.ID
+	} else if about.MessageID, err = create(ctx, p.Client, about, m); err != nil {
+		return err
+	}
+	return AppMentioned.FireFor(ctx, p.Client, about, Mention{
+		User: m.User, Channel: m.Channel, Text: m.Text, TS: m.TS, ThreadTS: m.ThreadTS, EventTS: m.EventTS,
+	})
 }
 
 func receiveMember(ctx context.Context, p handlers.WebhookProps[Config], raw json.RawMessage) error {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/towpath/towpath/pkg/client"
 	"github.com/towpath/towpath/pkg/events"
@@ -17,13 +16,15 @@ func handle(ctx context.Context, p handlers.WebhookProps[Config]) (*events.Respo
 	if err != nil {
 		return nil, unreadable("request", err)
 	}
-	switch {
-	case e.Type == typeRateLimited:
-		p.Logger.ForBot().Warn("Slack holds events back: the app gets more than 30,000 an hour from this workspace")
-	case e.isForm:
-		p.Logger.Debug("slash commands and interactions are not handled")
-	case e.Type == typeEvent:
+	switch e.Type {
+	case typeEvent:
 		return nil, handleEvent(ctx, p, e.Event)
+	case typeCommand:
+		return receiveCommand(ctx, p, e.command)
+	case typeInteraction:
+		return receiveInteraction(ctx, p, e.interaction, e.payload)
+	case typeRateLimited:
+		p.Logger.ForBot().Warn("Slack holds events back: the app gets more than 30,000 an hour from this workspace")
 	}
 	return nil, nil
 }
@@ -38,8 +39,12 @@ func handleEvent(ctx context.Context, p handlers.WebhookProps[Config], raw json.
 	switch event.Type {
 	case "message":
 		return receiveMessage(ctx, p, raw)
+	case "app_mention":
+		return receiveMention(ctx, p, raw)
 	case "reaction_added":
-		return receiveReaction(ctx, p, raw)
+		return receiveReaction(ctx, p, ReactionAdded, raw)
+	case "reaction_removed":
+		return receiveReaction(ctx, p, ReactionRemoved, raw)
 	case "team_join":
 		return receiveMember(ctx, p, raw)
 	}
@@ -47,8 +52,8 @@ func handleEvent(ctx context.Context, p handlers.WebhookProps[Config], raw json.
 	return nil
 }
 
-// message is a message event. Files are there for a message that is nothing
-// but files.
+// message is a message event. What became of an earlier message stands within
+// Message and Previous.
 type message struct {
 	Subtype  string `json:"subtype"`
 	BotID    string `json:"bot_id"`
@@ -57,10 +62,15 @@ type message struct {
 	Text     string `json:"text"`
 	TS       string `json:"ts"`
 	ThreadTS string `json:"thread_ts"`
-	Files    []struct {
-		Title     string `json:"title"`
-		Permalink string `json:"permalink"`
-	} `json:"files"`
+	EventTS  string `json:"event_ts"`
+	Files    []file `json:"files"`
+
+	Edited *struct {
+		TS string `json:"ts"`
+	} `json:"edited"`
+	Message   *message `json:"message"`          // of message_changed: as it is now
+	Previous  *message `json:"previous_message"` // of message_changed and message_deleted
+	DeletedTS string   `json:"deleted_ts"`
 }
 
 // says tells whether the event is somebody saying something. Other subtypes
@@ -73,17 +83,14 @@ func (m message) says() bool {
 	return false
 }
 
-// text is what was said, or the links to the files that were shared without a
-// word.
-func (m message) text() string {
-	if m.Text != "" {
-		return m.Text
+// tags are those by which the message is known: its timestamp is its id, and an
+// answer with the same threadId stays in its thread.
+func (m message) tags() client.Tags {
+	tags := client.Tags{tagMessage: m.TS, tagThread: m.ThreadTS}
+	if m.Edited != nil {
+		tags[tagEdited] = m.Edited.TS
 	}
-	lines := make([]string, 0, len(m.Files))
-	for _, file := range m.Files {
-		lines = append(lines, strings.TrimSpace(file.Title+" "+file.Permalink))
-	}
-	return strings.Join(lines, "\n")
+	return given(tags)
 }
 
 func receiveMessage(ctx context.Context, p handlers.WebhookProps[Config], raw json.RawMessage) error {
@@ -91,35 +98,95 @@ func receiveMessage(ctx context.Context, p handlers.WebhookProps[Config], raw js
 	if err := json.Unmarshal(raw, &m); err != nil {
 		return unreadable("message", err)
 	}
-	if !m.says() {
-		return nil
+	switch m.Subtype {
+	case "message_changed":
+		return receiveChange(ctx, p, m)
+	case "message_deleted":
+		return receiveDeletion(ctx, p, m.Channel, m.DeletedTS, m.Previous)
 	}
-	if own, err := isOwn(ctx, p, m.User); own || err != nil {
+	if heard, err := isHeard(ctx, p, m); !heard || err != nil {
 		return err
 	}
-	conversation, err := p.Client.GetOrCreateConversation(ctx, client.GetOrCreateConversationInput{
-		Channel: channelName, Tags: client.Tags{tagChannel: m.Channel},
-	})
+	about, err := refer(ctx, p.Client, m.Channel, m.User)
 	if err != nil {
 		return err
 	}
-	user, err := p.Client.GetOrCreateUser(ctx, client.GetOrCreateUserInput{Tags: client.Tags{tagUser: m.User}})
-	if err != nil {
-		return err
-	}
-	payload, err := json.Marshal(events.Text{Text: m.text()})
-	if err != nil {
-		return err
-	}
-	tags := client.Tags{tagMessage: m.TS}
-	if m.ThreadTS != "" {
-		tags[tagThread] = m.ThreadTS
-	}
-	_, err = p.Client.CreateMessage(ctx, client.CreateMessageInput{
-		ConversationID: conversation.Conversation.ID, UserID: user.User.ID,
-		Type: events.Text{}.MessageType(), Payload: payload, Tags: tags,
-	})
+	_, err = create(ctx, p.Client, about, m)
 	return err
+}
+
+// isHeard tells whether the bot is told what a message says.
+func isHeard(ctx context.Context, p handlers.WebhookProps[Config], m message) (bool, error) {
+	if !m.says() {
+		return false, nil
+	}
+	own, err := isOwn(ctx, p, m.User)
+	return !own && err == nil, err
+}
+
+// create tells the bot of a message, and of the same one only once: Slack tells
+// of one that mentions the bot in two events. The id is empty for a message
+// with nothing in it.
+func create(ctx context.Context, c *client.Client, about events.Refs, m message) (id string, err error) {
+	payload := m.payload()
+	if payload == nil {
+		return "", nil
+	}
+	encoded, err := json.Marshal(payload)
+	if err != nil {
+		return "", fmt.Errorf("encode %s: %w", payload.MessageType(), err)
+	}
+	out, err := c.GetOrCreateMessage(ctx, client.GetOrCreateMessageInput{
+		CreateMessageInput: client.CreateMessageInput{
+			ConversationID: about.ConversationID, UserID: about.UserID,
+			Type: payload.MessageType(), Payload: encoded, Tags: m.tags(),
+		},
+		DiscriminateByTags: []string{tagMessage},
+	})
+	if err != nil {
+		return "", err
+	}
+	return out.Message.ID, nil
+}
+
+// find returns the message with a timestamp, nil if the bot was told of none.
+func find(ctx context.Context, c *client.Client, about events.Refs, ts string) (*client.Message, error) {
+	out, err := c.GetOrCreateMessage(ctx, client.GetOrCreateMessageInput{
+		CreateMessageInput: client.CreateMessageInput{
+			ConversationID: about.ConversationID, UserID: about.UserID,
+			Type: events.Text{}.MessageType(), Tags: client.Tags{tagMessage: ts},
+		},
+	})
+	if errors.Is(err, client.ErrInvalid) {
+		return nil, nil // it would have to be made, and has no payload
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &out.Message, nil
+}
+
+// refer finds or makes the bot's entities of a channel and a person; either may
+// be empty.
+func refer(ctx context.Context, c *client.Client, channel, user string) (events.Refs, error) {
+	var about events.Refs
+	if channel != "" {
+		out, err := c.GetOrCreateConversation(ctx, client.GetOrCreateConversationInput{
+			Channel: channelName, Tags: client.Tags{tagChannel: channel},
+		})
+		if err != nil {
+			return about, err
+		}
+		about.ConversationID = out.Conversation.ID
+	}
+	if user != "" {
+		out, err := c.GetOrCreateUser(ctx, client.GetOrCreateUserInput{Tags: client.Tags{tagUser: user}})
+		if err != nil {
+			return about, err
+		}
+		about.UserID = out.User.ID
+	}
+	return about, nil
 }
 
 // isOwn tells whether a user is the bot itself, which must not answer itself.
@@ -129,6 +196,16 @@ func isOwn(ctx context.Context, p handlers.WebhookProps[Config], user string) (b
 		return false, nil // not registered yet
 	}
 	return err == nil && user != "" && user == known.BotUserID, err
+}
+
+// given leaves out tags without a value.
+func given(tags client.Tags) client.Tags {
+	for name, value := range tags {
+		if value == "" {
+			delete(tags, name)
+		}
+	}
+	return tags
 }
 
 // unreadable is for what no later attempt will be able to read either.

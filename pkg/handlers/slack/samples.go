@@ -43,6 +43,41 @@ var samples = handlers.Samples[Config]{
 			"event_ts": timestamp(a.Now),
 		}
 	})},
+	"reaction_removed": {Title: "somebody takes an emoji back", Build: event(func(a handlers.SampleArgs) object {
+		return object{
+			"type": "reaction_removed", "user": a.User, "reaction": "eyes", "item_user": sampleBotUser,
+			"item":     object{"type": "message", "channel": a.Conversation, "ts": timestamp(a.Now.Add(-time.Minute))},
+			"event_ts": timestamp(a.Now),
+		}
+	})},
+	"app_mention": {Title: "somebody names the bot", Build: event(func(a handlers.SampleArgs) object {
+		named := said(a)
+		named["type"], named["text"] = "app_mention", "<@"+sampleBotUser+"> "+a.Text
+		delete(named, "channel_type")
+		return named
+	})},
+	"message_changed": {Title: "somebody edits a message", Build: event(func(a handlers.SampleArgs) object {
+		before, now := said(a), said(a)
+		before["text"] = "before"
+		now["edited"] = object{"user": a.User, "ts": timestamp(a.Now.Add(time.Minute))}
+		return object{
+			"type": "message", "subtype": "message_changed", "hidden": true, "channel": a.Conversation, "channel_type": "channel",
+			"message": now, "previous_message": before, "ts": timestamp(a.Now.Add(time.Minute)), "event_ts": timestamp(a.Now.Add(time.Minute)),
+		}
+	})},
+	"message_deleted": {Title: "somebody deletes a message", Build: event(func(a handlers.SampleArgs) object {
+		return object{
+			"type": "message", "subtype": "message_deleted", "hidden": true, "channel": a.Conversation, "channel_type": "channel",
+			"deleted_ts": timestamp(a.Now), "previous_message": said(a),
+			"ts": timestamp(a.Now.Add(time.Minute)), "event_ts": timestamp(a.Now.Add(time.Minute)),
+		}
+	})},
+	"file_share":      {Title: "somebody shares a picture", Build: shareFile},
+	"slash_command":   {Title: "somebody gives a slash command", Build: giveCommand},
+	"block_actions":   {Title: "somebody presses a button", Build: interact(pressed)},
+	"view_submission": {Title: "somebody sends a modal off", Build: interact(submitted)},
+	"shortcut":        {Title: "somebody uses a shortcut", Build: interact(shortcut)},
+	"message_action":  {Title: "somebody uses a message's shortcut", Build: interact(messageShortcut)},
 	"team_join": {Title: "somebody joins the workspace", Build: event(func(a handlers.SampleArgs) object {
 		return object{
 			"type": "team_join", "cache_ts": a.Now.Unix(), "event_ts": timestamp(a.Now),
@@ -54,7 +89,7 @@ var samples = handlers.Samples[Config]{
 		}
 	})},
 	"url_verification": {Title: "Slack asks whether the URL is ours", Build: func(a handlers.SampleArgs, configuration Config) (*events.Request, error) {
-		return signed(a, configuration, object{"type": typeChallenge, "challenge": a.ID})
+		return signedJSON(a, configuration, object{"type": typeChallenge, "challenge": a.ID})
 	}},
 }
 
@@ -72,7 +107,7 @@ func said(a handlers.SampleArgs) object {
 // event puts an event into its envelope.
 func event(inner func(handlers.SampleArgs) object) func(handlers.SampleArgs, Config) (*events.Request, error) {
 	return func(a handlers.SampleArgs, configuration Config) (*events.Request, error) {
-		return signed(a, configuration, object{
+		return signedJSON(a, configuration, object{
 			"type": typeEvent, "team_id": sampleTeam, "api_app_id": sampleApp, "event": inner(a),
 			"event_id": "Ev" + a.ID, "event_time": a.Now.Unix(), "is_ext_shared_channel": false,
 			"authorizations": []object{{
@@ -82,12 +117,16 @@ func event(inner func(handlers.SampleArgs) object) func(handlers.SampleArgs, Con
 	}
 }
 
-func signed(a handlers.SampleArgs, configuration Config, content object) (*events.Request, error) {
+func signedJSON(a handlers.SampleArgs, configuration Config, content object) (*events.Request, error) {
 	body, err := json.Marshal(content)
 	if err != nil {
 		return nil, fmt.Errorf("encode sample: %w", err)
 	}
-	message := signature.Message{Header: http.Header{"Content-Type": {"application/json"}}, Body: body}
+	return signed(a, configuration, "application/json", body)
+}
+
+func signed(a handlers.SampleArgs, configuration Config, contentType string, body []byte) (*events.Request, error) {
+	message := signature.Message{Header: http.Header{"Content-Type": {contentType}}, Body: body}
 	if err := signature.Slack.Sign(&message, configuration.SigningSecret[0].Reveal(), a.Now); err != nil {
 		return nil, fmt.Errorf("sign sample: %w", err)
 	}

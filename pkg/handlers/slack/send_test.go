@@ -5,13 +5,16 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/towpath/towpath/pkg/client"
+	"github.com/towpath/towpath/pkg/events"
 	"github.com/towpath/towpath/pkg/handlers"
 	"github.com/towpath/towpath/pkg/handlers/fake"
 	"github.com/towpath/towpath/pkg/handlers/handlerstest"
@@ -173,34 +176,124 @@ func TestErrorsOfSlack(t *testing.T) {
 	}
 }
 
-func TestTextsAreSentWholeOrNotAtAll(t *testing.T) {
-	t.Parallel()
-	kit := install(t)
-	text := func(n int) handlerstest.Message {
-		return outgoing("text", `{"text":"`+strings.Repeat("é", n)+`"}`, nil)
+// posted returns the arguments of all accepted calls of chat.postMessage.
+func posted(t *testing.T, o handlerstest.Outcome) []url.Values {
+	t.Helper()
+	if o.Err != nil {
+		t.Fatal(o.Err)
 	}
-	sent(t, kit.Send(text(40_000)), "chat.postMessage")
-	if o := kit.Send(text(40_001)); o.Verdict.Decision != handlers.GiveUp || len(o.Requests) > 0 {
-		t.Errorf("got %v after %d requests", o.Err, len(o.Requests))
+	var all []url.Values
+	for _, r := range o.Requests {
+		form, err := url.ParseQuery(r.Body)
+		if err != nil || !r.Accepted || r.Path != "/api/chat.postMessage" {
+			t.Fatalf("%v: the platform got %.200s", err, r.Path+" "+r.Body)
+		}
+		all = append(all, form)
+	}
+	return all
+}
+
+func TestLongTextsArriveWholeAndInOrder(t *testing.T) {
+	t.Parallel()
+	words := func(n int) string {
+		var text strings.Builder
+		for i := 0; text.Len() < n; i++ {
+			text.WriteString(strconv.Itoa(i) + " ")
+		}
+		return strings.TrimSpace(text.String()[:n])
+	}
+	for name, tc := range map[string]struct {
+		payload events.Payload
+		field   string
+		limit   int
+		parts   int
+	}{
+		"a text of 10,000 characters":      {events.Text{Text: words(10_000)}, "text", 40_000, 1},
+		"a text of 40,000 characters":      {events.Text{Text: strings.Repeat("é", 40_000)}, "text", 40_000, 1},
+		"a text of 100,000 characters":     {events.Text{Text: words(100_000)}, "text", 40_000, 3},
+		"Markdown of 10,000 characters":    {events.Markdown{Markdown: words(10_000)}, "markdown_text", 12_000, 1},
+		"Markdown of 30,000 characters":    {events.Markdown{Markdown: words(30_000)}, "markdown_text", 12_000, 3},
+		"a caption of 10,000 characters":   {events.Image{ImageURL: "https://x/a.png", Caption: words(10_000)}, "text", 40_000, 2},
+		"a question of 10,000 characters":  {events.Choice{Text: words(10_000), Options: []events.Option{{Label: "Yes", Value: "y"}}}, "text", 40_000, 2},
+		"a card's text of 10,000":          {events.Card{Subtitle: words(10_000), ImageURL: "https://x/a.png"}, "text", 40_000, 2},
+		"a bloc with a text of 10,000 one": {events.Bloc{Items: []events.BlocItem{{Type: "text", Payload: json.RawMessage(`{"text":"` + words(10_000) + `"}`)}}}, "text", 40_000, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := install(t).Send(handlerstest.Message{Payload: tc.payload, Conversation: client.Tags{"channelId": "C1"}, Tags: client.Tags{"threadId": "1.1"}})
+			arrived := posted(t, o)
+			if len(arrived) != tc.parts {
+				t.Fatalf("%d postings, want %d", len(arrived), tc.parts)
+			}
+			var texts []string
+			for _, form := range arrived {
+				if n := utf8.RuneCountInString(form.Get(tc.field)); n > tc.limit {
+					t.Errorf("a posting of %d characters", n)
+				}
+				if form.Get("thread_ts") != "1.1" {
+					t.Error("a posting is not in its thread")
+				}
+				if form.Get("blocks") == "" { // beside blocks it is for notifications
+					texts = append(texts, form.Get(tc.field))
+				}
+			}
+			var whole string
+			switch m := tc.payload.(type) {
+			case events.Text:
+				whole = m.Text
+			case events.Markdown:
+				whole = m.Markdown
+			case events.Image:
+				whole = m.Caption
+			case events.Choice:
+				whole = m.Text
+			case events.Card:
+				whole = m.Subtitle
+			case events.Bloc:
+				whole = words(10_000)
+			}
+			if got := strings.Join(texts, " "); got != whole {
+				t.Errorf("got %d bytes, want %d", len(got), len(whole))
+			}
+			if len(o.Acks) != 1 {
+				t.Errorf("acks are %v", o.Acks)
+			}
+		})
 	}
 }
 
-func TestLongCaptionsAreCutToWhatSlackShows(t *testing.T) {
+func TestNothingIsPostedTwiceWhenALaterPartFails(t *testing.T) {
 	t.Parallel()
-	payload := `{"imageUrl":"https://x/a.png","caption":"` + strings.Repeat("é", 3001) + `"}`
-	form := sent(t, install(t).Send(outgoing("image", payload, nil)), "chat.postMessage")
-	var blocks []struct {
-		AltText string `json:"alt_text"`
-		Text    struct {
-			Text string `json:"text"`
-		} `json:"text"`
+	kit := install(t)
+	kit.Script(fake.Rule{Delay: time.Nanosecond, Times: 1}, fake.Rule{Status: 503, Times: 1})
+	o := kit.Send(outgoing("text", `{"text":"`+strings.Repeat("a", 40_000)+strings.Repeat("b", 40_000)+strings.Repeat("c", 10)+`"}`, nil))
+	if o.Verdict.Decision != handlers.Retry || len(o.Requests) != 2 {
+		t.Fatalf("%v after %d requests", o.Err, len(o.Requests))
 	}
-	if err := json.Unmarshal([]byte(form.Get("blocks")), &blocks); err != nil {
-		t.Fatal(err)
+	o = kit.Retry(o)
+	if o.Err != nil || len(o.Requests) != 2 || len(o.Acks) != 1 {
+		t.Fatalf("%v after %d more requests", o.Err, len(o.Requests))
 	}
-	want := []string{strings.Repeat("é", 3001), strings.Repeat("é", 2999) + "…", strings.Repeat("é", 1999) + "…"}
-	if diff := cmp.Diff(want, []string{form.Get("text"), blocks[0].Text.Text, blocks[1].AltText}); diff != "" {
+	var starts []string
+	for _, r := range kit.Requests() {
+		if form, err := url.ParseQuery(r.Body); err == nil && r.Accepted {
+			starts = append(starts, form.Get("text")[:1])
+		}
+	}
+	if diff := cmp.Diff([]string{"a", "b", "c"}, starts); diff != "" {
 		t.Error(diff)
+	}
+	if o = kit.Retry(o); !o.Skipped || len(o.Requests) > 0 {
+		t.Errorf("what was acked is sent again: %+v", o.Requests)
+	}
+}
+
+func TestActionTakesWhatIsOneMessage(t *testing.T) {
+	t.Parallel()
+	kit := install(t)
+	o := kit.Action("sendMessage", map[string]string{"channelId": "C1", "text": strings.Repeat("é", 40_001)})
+	if o.Verdict.Decision != handlers.GiveUp || len(o.Requests) > 0 {
+		t.Errorf("got %v after %d requests", o.Err, len(o.Requests))
 	}
 }
 
@@ -220,11 +313,17 @@ func TestFakeRefusesAsSlackDoes(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ path, contentType, token, body, want string }{
 		"no token":          {"chat.postMessage", "application/json", "", `{"channel":"C1","text":"a"}`, `"error":"not_authed"`},
-		"an unknown method": {"chat.shout", "application/json", "t", `{}`, `"error":"unknown_method"`},
-		"no channel":        {"chat.postMessage", "application/json", "t", `{"text":"a"}`, `"error":"channel_not_found"`},
-		"no text":           {"chat.postMessage", "application/json", "t", `{"channel":"C1"}`, `"error":"no_text"`},
-		"no JSON":           {"chat.postMessage", "application/json", "t", `{`, `"error":"invalid_form_data"`},
-		"blocks in JSON":    {"chat.postMessage", "application/json", "t", `{"channel":"C1","blocks":[{"type":"divider"}]}`, `"ok":true`},
+		"an unknown method": {"chat.shout", "application/json", "xoxb-t", `{}`, `"error":"unknown_method"`},
+		"no channel":        {"chat.postMessage", "application/json", "xoxb-t", `{"text":"a"}`, `"error":"channel_not_found"`},
+		"no text":           {"chat.postMessage", "application/json", "xoxb-t", `{"channel":"C1"}`, `"error":"no_text"`},
+		"no JSON":           {"chat.postMessage", "application/json", "xoxb-t", `{`, `"error":"invalid_form_data"`},
+		"another token":     {"chat.postMessage", "application/json", "t", `{"channel":"C1","text":"a"}`, `"error":"invalid_auth"`},
+		"too long a text":   {"chat.postMessage", "application/json", "xoxb-t", `{"channel":"C1","text":"` + strings.Repeat("a", 40_001) + `"}`, `"error":"msg_too_long"`},
+		"both markups":      {"chat.postMessage", "application/json", "xoxb-t", `{"channel":"C1","text":"a","markdown_text":"a"}`, `"error":"markdown_text_conflict"`},
+		"a text of nothing": {"chat.postMessage", "application/json", "xoxb-t", `{"channel":"C1","blocks":[{"type":"section","text":{"text":""}}]}`, `"error":"invalid_blocks"`},
+		"an unknown post":   {"chat.update", "application/json", "xoxb-t", `{"channel":"C1","ts":"1.1","text":"a"}`, `"error":"message_not_found"`},
+		"no view":           {"views.open", "application/json", "xoxb-t", `{"trigger_id":"1.1"}`, `"error":"invalid_arguments"`},
+		"blocks in JSON":    {"chat.postMessage", "application/json", "xoxb-t", `{"channel":"C1","blocks":[{"type":"divider"}]}`, `"ok":true`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

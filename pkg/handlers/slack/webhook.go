@@ -19,11 +19,27 @@ func verify(r *events.Request, configuration Config, now time.Time) error {
 	return verifier.Verify(signature.Message{Header: r.Header, Body: r.Body}, now)
 }
 
+// answers are for what people did in Slack's own windows: Slack waits three
+// seconds for slash commands and interactions, of which half a one is left for
+// the way. Whoever is answered late sees nothing amiss: the event is stored, and
+// the bot answers through the response URL anyway.
+var answers = &handlers.Answers{
+	Awaited: isForm,
+	Within:  2500 * time.Millisecond,
+	Late:    &events.Response{Status: http.StatusOK},
+}
+
 // challenge gives back the text with which Slack asks whether this is a place
-// for its events.
+// for its events. When it asks for the certificate alone, it has its answer
+// already.
 func challenge(r *events.Request, _ Config) (*events.Response, bool) {
 	e, err := parse(r)
-	if err != nil || e.Type != typeChallenge || e.Challenge == "" {
+	switch {
+	case err != nil:
+		return nil, false
+	case e.Type == typeProbe:
+		return &events.Response{Status: http.StatusOK}, true
+	case e.Type != typeChallenge || e.Challenge == "":
 		return nil, false
 	}
 	return &events.Response{
@@ -40,12 +56,18 @@ func split(r *events.Request, _ Config) ([]handlers.Part, error) {
 	if err != nil {
 		return nil, err
 	}
-	part := handlers.Part{Key: e.channelID}
-	if id := cmp.Or(e.EventID, e.triggerID); id != "" {
-		part.ID = e.TeamID + ":" + id
-	}
-	if e.Type == typeEvent {
+	var part handlers.Part
+	id := e.EventID
+	switch e.Type {
+	case typeEvent:
 		part.Key = orderingKey(e.Event)
+	case typeCommand:
+		id, part.Key = e.command.TriggerID, cmp.Or(e.command.ChannelID, e.command.UserID)
+	case typeInteraction:
+		id, part.Key = e.interaction.TriggerID, cmp.Or(e.interaction.channel(), string(e.interaction.User))
+	}
+	if id != "" {
+		part.ID = e.TeamID + ":" + id
 	}
 	return []handlers.Part{part}, nil
 }

@@ -3,6 +3,7 @@ package slack_test
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -69,9 +70,6 @@ func TestWhatIsAMessage(t *testing.T) {
 		"in a thread": {`{"user":"U1","text":"a","ts":"1.2","thread_ts":"1.1"}`, "a", client.Tags{"messageId": "1.2", "threadId": "1.1"}},
 		"sent to the channel too": {`{"subtype":"thread_broadcast","user":"U1","text":"a","ts":"1.2","thread_ts":"1.1"}`, "a",
 			client.Tags{"messageId": "1.2", "threadId": "1.1"}},
-		"with a file": {`{"subtype":"file_share","user":"U1","text":"look","ts":"1.1","files":[{"title":"x"}]}`, "look", client.Tags{"messageId": "1.1"}},
-		"only files": {`{"subtype":"file_share","user":"U1","text":"","ts":"1.1","files":[{"title":"a.png","permalink":"https://x/a"},{"permalink":"https://x/b"}]}`,
-			"a.png https://x/a\nhttps://x/b", client.Tags{"messageId": "1.1"}},
 		"changed":             {`{"subtype":"message_changed","hidden":true,"ts":"1.1","message":{"user":"U1","text":"b"}}`, "-", nil},
 		"deleted":             {`{"subtype":"message_deleted","hidden":true,"ts":"1.1"}`, "-", nil},
 		"somebody came":       {`{"subtype":"channel_join","user":"U1","text":"joined","ts":"1.1"}`, "-", nil},
@@ -122,6 +120,8 @@ func TestBotDoesNotHearItself(t *testing.T) {
 	heard := []handlerstest.Outcome{kit.Webhook(kit.Sample("message_bot", sampleArgs()))}
 	for _, body := range []string{
 		`{"type":"message","channel":"C1","user":"U0TOWPATH1","text":"a","ts":"1.1"}`,
+		`{"type":"app_mention","channel":"C1","user":"U0TOWPATH1","text":"<@U0TOWPATH1>","ts":"1.1"}`,
+		`{"type":"reaction_removed","user":"U0TOWPATH1","reaction":"eyes","item":{"type":"message","channel":"C1","ts":"1.1"}}`,
 		`{"type":"reaction_added","user":"U0TOWPATH1","reaction":"eyes","item":{"type":"message","channel":"C1","ts":"1.1"}}`,
 	} {
 		heard = append(heard, kit.Unsigned(post("application/json", `{"type":"event_callback","team_id":"T1","event_id":"Ev1","event":`+body+`}`)))
@@ -140,6 +140,10 @@ func TestEventsAreFired(t *testing.T) {
 		payload    any
 	}{
 		"reaction_added": {"C0TEST1", "reactionAdded", slack.Reaction{
+			Reaction: "eyes", User: "U0TEST1", ItemUser: "U0TOWPATH1", EventTS: "1795253400.123456",
+			Item: slack.Item{Type: "message", Channel: "C0TEST1", TS: "1795253340.123456"},
+		}},
+		"reaction_removed": {"C0TEST1", "reactionRemoved", slack.Reaction{
 			Reaction: "eyes", User: "U0TEST1", ItemUser: "U0TOWPATH1", EventTS: "1795253400.123456",
 			Item: slack.Item{Type: "message", Channel: "C0TEST1", TS: "1795253340.123456"},
 		}},
@@ -189,6 +193,11 @@ func TestSplit(t *testing.T) {
 		"no JSON":                        {Request: post("application/json", `surprise`), Fault: "decode body"},
 		"a form that is none":            {Request: form("a=%zz"), Fault: "decode form"},
 		"an interaction that is no JSON": {Request: form("payload=x"), Fault: "decode payload"},
+		"a form of something else":       {Request: form("a=b"), Fault: "neither a slash command nor an interaction"},
+		"a modal": {Want: []handlers.Part{{ID: "T1:1.2", Key: "U1"}},
+			Request: form("payload=" + url.QueryEscape(`{"type":"view_submission","trigger_id":"1.2","team":{"id":"T1"},"user":{"id":"U1"}}`))},
+		"a modal that was closed": {Want: []handlers.Part{{Key: "U1"}},
+			Request: form("payload=" + url.QueryEscape(`{"type":"view_closed","team":{"id":"T1"},"user":{"id":"U1"}}`))},
 	})
 }
 
@@ -223,7 +232,7 @@ func TestRecordedPayloads(t *testing.T) {
 		part  handlers.Part
 		calls []string
 	}{
-		"slack.message.json":                     {handlers.Part{ID: "T111:Ev111", Key: "C111"}, []string{"getOrCreateConversation", "getOrCreateUser", "createMessage"}},
+		"slack.message.json":                     {handlers.Part{ID: "T111:Ev111", Key: "C111"}, []string{"getOrCreateConversation", "getOrCreateUser", "getOrCreateMessage"}},
 		"slack.message.bot.json":                 {handlers.Part{ID: "T111:Ev222", Key: "C111"}, nil},
 		"slack.message.bot_message_subtype.json": {handlers.Part{ID: "T111:Ev333", Key: "C111"}, nil},
 		"slack.reaction_added.json":              {handlers.Part{ID: "T111:Ev111", Key: "C111"}, []string{"createEvent"}},
@@ -247,6 +256,9 @@ func FuzzWebhook(f *testing.F) {
 	kit := handlerstest.Start(f, handlerstest.Config{Integration: slack.Integration, Configuration: configuration, Forgetful: true})
 	for name := range slack.Integration.Samples {
 		f.Add("application/json", kit.Sample(name, sampleArgs()).Body)
+	}
+	for _, form := range []string{"slash_command", "block_actions", "view_submission", "message_action"} {
+		f.Add("application/x-www-form-urlencoded", kit.Sample(form, sampleArgs()).Body)
 	}
 	f.Add("application/x-www-form-urlencoded", slashCommand().Body)
 	f.Add("application/x-www-form-urlencoded", []byte("payload=%7B%22trigger_id%22%3A1%7D"))
