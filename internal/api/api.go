@@ -16,8 +16,12 @@ import (
 	"strings"
 
 	"github.com/sirupsen/logrus"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/towpath/towpath/internal/broker"
+	"github.com/towpath/towpath/internal/ops"
 	"github.com/towpath/towpath/internal/store"
 	"github.com/towpath/towpath/pkg/client"
 )
@@ -36,7 +40,8 @@ type Config struct {
 	// requests are turned away before anything is done.
 	Connected func() bool
 	Logger    *logrus.Logger
-	Admin     *Admin // may be nil: then there are no admin routes
+	Admin     *Admin       // may be nil: then there are no admin routes
+	Tracer    trace.Tracer // may be nil: then nothing is traced
 }
 
 type api struct{ Config }
@@ -44,6 +49,9 @@ type api struct{ Config }
 // New returns the handler of everything under /v1/.
 func New(config Config) http.Handler {
 	a := &api{config}
+	if a.Tracer == nil {
+		a.Tracer = noop.Tracer{}
+	}
 	byPath := map[string]map[string]*client.Operation{}
 	for _, operation := range client.Operations() {
 		if byPath[operation.Path] == nil {
@@ -129,7 +137,11 @@ func (a *api) do(w http.ResponseWriter, r *http.Request, operation *client.Opera
 		call.Identity = r.Header.Get("Idempotency-Key")
 	}
 	out := operation.NewOutput()
-	if err := a.Backend.Do(r.Context(), call, in, out); err != nil {
+	ctx, span := a.Tracer.Start(ops.Within(r.Context(), call.Delivery.TraceParent), "API "+operation.Name,
+		trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(attribute.String("towpath.bot", caller.BotID)))
+	err = a.Backend.Do(ctx, call, in, out)
+	ops.End(span, err)
+	if err != nil {
 		return nil, repeatable(call, err)
 	}
 	return out, nil

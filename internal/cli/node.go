@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/towpath/towpath/internal/broker"
@@ -50,6 +51,8 @@ type node struct {
 	registry  *handlers.Registry
 	logger    *logrus.Logger
 	metrics   *prometheus.Registry
+	tracer    trace.Tracer
+	untrace   func(context.Context) error // sends the last spans
 	broker    *broker.Broker
 	directory *store.Directory
 	group     *errgroup.Group
@@ -76,6 +79,9 @@ func newNode(ctx context.Context, p *program, config nodeConfig) (context.Contex
 	}
 	n := &node{name: fmt.Sprintf("%s-%s-%d", config.role, host, os.Getpid()), registry: p.registry, logger: logger, metrics: ops.NewRegistry(config.role)}
 	config.broker.Name, config.broker.Logger = n.name, logger
+	if n.tracer, n.untrace, err = ops.Tracing(ctx, config.role); err != nil {
+		return nil, nil, err
+	}
 	if n.broker, err = broker.Connect(config.broker); err != nil {
 		return nil, nil, err
 	}
@@ -93,11 +99,19 @@ func (n *node) runDirectory(ctx context.Context) {
 	})
 }
 
+// lastSpans is how long a process that ends tries to send its last spans.
+const lastSpans = 2 * time.Second
+
 // wait blocks until every task has ended, and closes the connection last.
 func (n *node) wait() error {
 	defer n.broker.Close()
 	defer n.cancel()
 	err := n.group.Wait()
+	last, enough := context.WithTimeout(context.Background(), lastSpans)
+	defer enough()
+	if err := n.untrace(last); err != nil {
+		n.logger.WithError(err).Warn("the last spans could not be sent")
+	}
 	if errors.Is(err, context.Canceled) {
 		return nil
 	}

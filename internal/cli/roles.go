@@ -25,6 +25,7 @@ func (n *node) runIngest(ctx context.Context, listener net.Listener, flags inges
 	n.serve(ctx, listener, ingest.New(ingest.Config{
 		Broker: n.broker, Directory: n.directory, Installations: n.installations(), Logger: n.logger,
 		Metrics: n.metrics, Secrets: os.LookupEnv, MaxBody: flags.MaxBody, Deadline: flags.Deadline, Now: n.broker.Now,
+		Tracer: n.tracer,
 	}))
 }
 
@@ -60,7 +61,7 @@ func (n *node) runWorker(ctx context.Context, flags workerFlags) {
 			Name: n.name, Broker: n.broker, Store: opened, Directory: n.directory, Logger: n.logger, Metrics: n.metrics,
 			Dispatcher: &dispatch.Dispatcher{
 				Installations: n.installations(), Backend: opened, Logger: n.logger, Timeout: flags.Timeout,
-				Secrets: os.LookupEnv, OwnerLog: worker.OwnerLog(n.broker, n.logger),
+				Secrets: os.LookupEnv, OwnerLog: worker.OwnerLog(n.broker, n.logger), Tracer: n.tracer,
 			},
 			Concurrency: flags.Concurrency, Grace: flags.Grace, Lease: broker.Lease{TTL: flags.Lease},
 			Retry: handlers.RetryPolicy{MaxAttempts: flags.MaxAttempts, MaxAge: flags.MaxAge},
@@ -83,7 +84,7 @@ func (n *node) runAPI(ctx context.Context, listener net.Listener) {
 			return err
 		}
 		handler.set(api.New(api.Config{
-			Backend: opened, Directory: n.directory, Connected: n.broker.Connected, Logger: n.logger,
+			Backend: opened, Directory: n.directory, Connected: n.broker.Connected, Logger: n.logger, Tracer: n.tracer,
 			Admin: &api.Admin{Store: opened, Broker: n.broker, Registry: n.registry},
 		}))
 		return nil

@@ -11,7 +11,9 @@ import (
 
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/sirupsen/logrus"
+	"go.opentelemetry.io/otel/trace"
 
+	"github.com/towpath/towpath/internal/ops"
 	"github.com/towpath/towpath/internal/store"
 	"github.com/towpath/towpath/pkg/client"
 	"github.com/towpath/towpath/pkg/events"
@@ -78,6 +80,9 @@ type Dispatcher struct {
 	Secrets Secrets
 	// Transport carries what handlers send; http.DefaultTransport when nil.
 	Transport http.RoundTripper
+	// Tracer traces attempts, what they ask for and what they send; nothing is
+	// traced when it is nil.
+	Tracer trace.Tracer
 	// Timeout bounds one attempt; 60 s when zero, as on Botpress.
 	Timeout time.Duration
 }
@@ -102,7 +107,9 @@ func (d *Dispatcher) Run(ctx context.Context, target Target, job Job) (result Re
 	if timeout == 0 {
 		timeout = defaultTimeout
 	}
-	bounded, cancel := context.WithTimeoutCause(ctx, timeout, errTimeout)
+	spanned, span := d.span(ctx, target, operation, job)
+	defer func() { ops.End(span, result.Err) }()
+	bounded, cancel := context.WithTimeoutCause(spanned, timeout, errTimeout)
 	defer cancel()
 	exchanges := &transport{next: d.Transport, logger: d.Logger}
 	keeper := newRecorder(definition.SecretsIn(target.ConfigurationType, target.Configuration))
@@ -134,10 +141,10 @@ func judged(err error) Result { return Result{Verdict: handlers.Judge(err), Err:
 
 func (d *Dispatcher) base(target Target, definition handlers.Definition, operation events.Operation, job Job, keeper *recorder, exchanges *transport) handlers.Base {
 	caller := client.Caller{BotID: target.BotID, IntegrationID: definition.IntegrationID(), Alias: target.Alias}
-	backend := recorded{&declaredOnly{Backend: d.Backend, definition: definition}, keeper}
-	trace := events.TraceParentOf(job.Event)
-	if trace == "" {
-		trace = events.TraceParent(job.Event.ID(), job.Attempt)
+	backend := recorded{tracedBackend{&declaredOnly{Backend: d.Backend, definition: definition}, d.tracer()}, keeper}
+	cause := events.TraceParentOf(job.Event)
+	if cause == "" {
+		cause = events.TraceParent(job.Event.ID(), job.Attempt)
 	}
 	return handlers.Base{
 		Identity: handlers.Identity{
@@ -146,9 +153,9 @@ func (d *Dispatcher) base(target Target, definition handlers.Definition, operati
 			ConfigurationType: target.ConfigurationType,
 		},
 		Client: client.New(backend, caller).ForDelivery(client.Delivery{
-			ID: job.Event.ID(), Time: job.Event.Time(), TraceParent: trace,
+			ID: job.Event.ID(), Time: job.Event.Time(), TraceParent: cause,
 		}),
-		HTTP: &http.Client{Transport: exchanged{exchanges, keeper}},
+		HTTP: &http.Client{Transport: exchanged{tracedTransport{exchanges, d.tracer()}, keeper}},
 		Logger: d.log(logrus.Fields{
 			"delivery": job.Event.ID(), "attempt": job.Attempt, "bot": target.BotID, "alias": target.Alias,
 		}),

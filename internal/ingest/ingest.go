@@ -14,9 +14,13 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/towpath/towpath/internal/broker"
 	"github.com/towpath/towpath/internal/dispatch"
+	"github.com/towpath/towpath/internal/ops"
 	"github.com/towpath/towpath/internal/store"
 	"github.com/towpath/towpath/pkg/events"
 	"github.com/towpath/towpath/pkg/handlers"
@@ -40,6 +44,8 @@ type Config struct {
 	// Now is the clock that signatures' ages are measured by; time.Now when
 	// nil.
 	Now func() time.Time
+	// Tracer traces what is stored; nothing is traced when it is nil.
+	Tracer trace.Tracer
 }
 
 const retryAfter = "5" // seconds
@@ -60,6 +66,9 @@ func New(config Config) http.Handler {
 	}
 	if config.Now == nil {
 		config.Now = time.Now
+	}
+	if config.Tracer == nil {
+		config.Tracer = noop.Tracer{}
 	}
 	in := &ingest{Config: config, outcomes: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "towpath_webhooks_total", Help: "Webhook requests by what became of them.",
@@ -244,11 +253,15 @@ func (in *ingest) read(w http.ResponseWriter, r *http.Request) (*events.Request,
 const attemptPause = 100 * time.Millisecond
 
 // store stores one part, and reports whether it is new.
-func (in *ingest) store(ctx context.Context, installed handlers.Installed, installation store.Installation, request *events.Request, part handlers.Part, now time.Time) (bool, error) {
+func (in *ingest) store(ctx context.Context, installed handlers.Installed, installation store.Installation, request *events.Request, part handlers.Part, now time.Time) (fresh bool, err error) {
 	e, err := cloudEvent(installed, installation, request, part, now)
 	if err != nil {
 		return false, err
 	}
+	ctx, span := in.Tracer.Start(ops.As(ctx, events.TraceParentOf(e)), "webhook "+installation.Integration,
+		trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
+			attribute.String("towpath.delivery", e.ID()), attribute.String("towpath.installation", installation.WebhookID)))
+	defer func() { ops.End(span, err) }()
 	for {
 		receipt, err := in.Broker.Enqueue(ctx, broker.Webhooks, installation.WebhookID, part.Key, e)
 		if err == nil {

@@ -64,17 +64,17 @@ type state struct {
 
 func newState(w *Worker) *state {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
-		return prometheus.NewDesc("towpath_"+name, help, labels, nil)
+		return prometheus.NewDesc(name, help, labels, nil)
 	}
 	return &state{
 		worker:     w,
-		partitions: desc("partitions_owned", "Partitions that this worker works on."),
-		running:    desc("handlers_running", "Handlers that run."),
-		waiting:    desc("handlers_waiting", "Attempts that wait for a turn."),
-		backlogs:   desc("backlogs", "Installations in a partition of which more waits than is rung for."),
-		oldest:     desc("oldest_waiting_seconds", "For how long the delivery has waited that waits longest for a turn; scale by this."),
-		parked:     desc("parked_lanes", "Lanes that wait and hold up nobody, by why.", "reason"),
-		circuits:   desc("circuits", "Installations whose platform does not work, by the state of the circuit.", "state"),
+		partitions: desc("towpath_partitions_owned", "Partitions that this worker works on."),
+		running:    desc("towpath_handlers_running", "Handlers that run."),
+		waiting:    desc("towpath_handlers_waiting", "Attempts that wait for a turn."),
+		backlogs:   desc("towpath_backlogs", "Installations in a partition of which more waits than is rung for."),
+		oldest:     desc("towpath_oldest_waiting_seconds", "For how long the delivery has waited that waits longest for a turn; scale by this."),
+		parked:     desc("towpath_parked_lanes", "Lanes that wait and hold up nobody, by why.", "reason"),
+		circuits:   desc("towpath_circuits", "Installations whose platform does not work, by the state of the circuit.", "state"),
 	}
 }
 

@@ -50,9 +50,15 @@ var anyPorts = []string{"--ingest=127.0.0.1:0", "--api=127.0.0.1:0", "--ops=127.
 // startDev starts dev and waits until it says that it runs.
 func startDev(t *testing.T, dir string, args ...string) *dev {
 	t.Helper()
+	return startDevWith(t, dir, nil, args...)
+}
+
+// startDevWith starts dev with settings in its environment.
+func startDevWith(t *testing.T, dir string, env []string, args ...string) *dev {
+	t.Helper()
 	d := &dev{dir: dir}
 	d.Process = start(t, system.Run{
-		Name: "dev", Binary: binaries.Towpath, Dir: dir,
+		Name: "dev", Binary: binaries.Towpath, Dir: dir, Env: env,
 		Args: append(append([]string{"dev", "--dir", filepath.Join(dir, "kept"), "--log-level=info"}, anyPorts...), args...),
 	})
 	system.Eventually(t, 20*time.Second, "dev.json", func() error {
