@@ -36,7 +36,7 @@ func admin(p handlers.Props[Config]) rest.API {
 func refused(a *rest.Answer) error {
 	switch a.Status {
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return a.Error("", "check the access token, and that it has the scope read_orders").Judge()
+		return a.Error("", "check the access token, and that it has the scopes read_orders and read_customers").Judge()
 	case http.StatusLocked:
 		return a.Error("", "").Retry()
 	case http.StatusNotFound:

@@ -64,6 +64,10 @@ func (f *fakeAPI) create(w http.ResponseWriter, r *http.Request) {
 		write(w, http.StatusUnprocessableEntity, object{"errors": object{"address": []string{"can't be blank"}}})
 		return
 	}
+	if !slices.Contains(topics, in.Webhook.Topic) {
+		write(w, http.StatusUnprocessableEntity, object{"errors": object{"topic": []string{"Invalid topic specified."}}})
+		return
+	}
 	for _, one := range f.subs {
 		if one.Topic == in.Webhook.Topic && one.Address == in.Webhook.Address {
 			write(w, http.StatusUnprocessableEntity, object{"errors": object{"address": []string{"for this topic has already been taken"}}})

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -45,6 +46,28 @@ func register(kit *handlerstest.Kit, url string) handlerstest.Outcome {
 	return kit.Run(events.Register, events.Registration{WebhookURL: url})
 }
 
+var topics = []string{"orders/create", "orders/updated", "orders/cancelled", "customers/create", "app/uninstalled"}
+
+// subscribed returns the topics that the fake has at a URL.
+func subscribed(t *testing.T, kit *handlerstest.Kit, address string) []string {
+	t.Helper()
+	request := httptest.NewRequest(http.MethodGet, "/shopify/admin/api/2026-10/webhooks.json?address="+url.QueryEscape(address), nil)
+	request.Header.Set("X-Shopify-Access-Token", accessToken)
+	answer := httptest.NewRecorder()
+	kit.Platform.ServeHTTP(answer, request)
+	var listed struct {
+		Webhooks []struct{ Topic string }
+	}
+	if err := json.Unmarshal(answer.Body.Bytes(), &listed); err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, one := range listed.Webhooks {
+		all = append(all, one.Topic)
+	}
+	return all
+}
+
 func TestRegisterSubscribesOnce(t *testing.T) {
 	t.Parallel()
 	kit := install(t, accessToken)
@@ -53,22 +76,25 @@ func TestRegisterSubscribesOnce(t *testing.T) {
 			t.Fatal(o.Err)
 		}
 	}
-	first := stored(t, kit)
-	if first.ID <= 1<<53 || first.WebhookURL != handlerstest.WebhookURL {
-		t.Errorf("stored %+v", first)
+	if diff := cmp.Diff(shopify.Webhook{WebhookURL: handlerstest.WebhookURL, Topics: topics}, stored(t, kit)); diff != "" {
+		t.Error(diff)
 	}
-	if diff := cmp.Diff([]string{"GET webhooks.json", "POST webhooks.json", "GET webhooks.json"}, asked(kit)); diff != "" {
+	create := "POST webhooks.json"
+	if diff := cmp.Diff([]string{"GET webhooks.json", create, create, create, create, create, "GET webhooks.json"}, asked(kit)); diff != "" {
 		t.Error(diff)
 	}
 	const moved = handlerstest.WebhookURL + "-new"
 	if o := register(kit, moved); o.Err != nil {
 		t.Fatal(o.Err)
 	}
-	if second := stored(t, kit); second.ID == first.ID || second.WebhookURL != moved {
-		t.Errorf("stored %+v after %+v", second, first)
+	if second := stored(t, kit); second.WebhookURL != moved {
+		t.Errorf("stored %+v", second)
 	}
-	if last := asked(kit)[len(asked(kit))-1]; last != "DELETE webhooks/1180000000000000001.json" {
-		t.Errorf("the old subscription was not ended: %s", last)
+	if diff := cmp.Diff(topics, subscribed(t, kit, moved)); diff != "" {
+		t.Error(diff)
+	}
+	if left := subscribed(t, kit, handlerstest.WebhookURL); len(left) > 0 {
+		t.Errorf("of the URL before, %v are left", left)
 	}
 	for _, r := range kit.Requests() {
 		if strings.Contains(r.Path+r.Body, accessToken) {
@@ -77,29 +103,89 @@ func TestRegisterSubscribesOnce(t *testing.T) {
 	}
 }
 
-func TestUnregisterEndsTheSubscription(t *testing.T) {
+func TestRegisterMakesWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	kit := install(t, accessToken)
+	kit.Script(fake.Rule{Delay: time.Nanosecond, Times: 3}, fake.Rule{Status: 503, Times: 1})
+	o := kit.Register()
+	if o.Verdict.Decision != handlers.Retry || kit.State("webhook") != nil {
+		t.Fatalf("%v, stored %s", o.Err, kit.State("webhook"))
+	}
+	if o = kit.Retry(o); o.Err != nil || len(o.Requests) != 4 {
+		t.Errorf("%v after %d requests", o.Err, len(o.Requests))
+	}
+	if diff := cmp.Diff(topics, subscribed(t, kit, handlerstest.WebhookURL)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestOwnerIsToldWhichScopeIsMissing(t *testing.T) {
+	t.Parallel()
+	kit := install(t, accessToken)
+	ok := func(n int) fake.Rule { return fake.Rule{Delay: time.Nanosecond, Times: n} }
+	kit.Script(ok(4), fake.Rule{Status: 403, Times: 1})
+	o := kit.Register()
+	if o.Err != nil || len(o.Told) != 1 || !strings.Contains(o.Told[0], "customers/create: it needs the scope read_customers") {
+		t.Errorf("%v, owner was told %q", o.Err, o.Told)
+	}
+	if diff := cmp.Diff([]string{"orders/create", "orders/updated", "orders/cancelled", "app/uninstalled"}, stored(t, kit).Topics); diff != "" {
+		t.Error(diff)
+	}
+	none := install(t, accessToken)
+	none.Script(ok(1), fake.Rule{Status: 403, Times: 4})
+	if o := none.Register(); o.Verdict.Decision != handlers.Pause || none.State("webhook") != nil {
+		t.Errorf("without any scope: %v", o.Err)
+	}
+}
+
+func TestUnregisterEndsTheSubscriptions(t *testing.T) {
 	t.Parallel()
 	kit := install(t, accessToken)
 	if o := kit.Register(); o.Err != nil {
 		t.Fatal(o.Err)
 	}
 	kept := kit.State("webhook")
-	if o := kit.Unregister(); o.Err != nil {
-		t.Fatal(o.Err)
+	// One is gone the moment it is to be ended.
+	kit.Script(fake.Rule{Method: http.MethodDelete, Status: http.StatusNotFound, Times: 1})
+	for range 2 {
+		if o := kit.Unregister(); o.Err != nil {
+			t.Fatal(o.Err)
+		}
+		if left := kit.State("webhook"); left != nil {
+			t.Errorf("state is left: %s", left)
+		}
+		kit.SetState("webhook", kept) // as after a crash between the two
 	}
-	if left := kit.State("webhook"); left != nil {
-		t.Errorf("state is left: %s", left)
+	if left := subscribed(t, kit, handlerstest.WebhookURL); len(left) > 0 {
+		t.Errorf("%v are left", left)
 	}
-	kit.SetState("webhook", kept) // as after a crash between the two
-	if o := kit.Unregister(); o.Err != nil {
-		t.Errorf("a subscription that is gone: %v", o.Err)
+}
+
+func TestUnregisterWorksWithoutTheApp(t *testing.T) {
+	t.Parallel()
+	for name, rule := range map[string]fake.Rule{
+		"uninstalled": {Status: http.StatusUnauthorized, Body: `{"errors":"[API] Invalid API key or access token"}`},
+		"forbidden":   {Status: http.StatusForbidden}, "no such store": {Status: http.StatusNotFound},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			kit := install(t, accessToken)
+			kit.Register()
+			if o := kit.Webhook(kit.Sample("app/uninstalled", sampleArgs())); o.Err != nil {
+				t.Fatal(o.Err)
+			}
+			kit.Script(rule)
+			o := kit.Unregister()
+			if o.Err != nil || kit.State("webhook") != nil || len(o.Told) != 1 || !strings.Contains(o.Told[0], "by hand") {
+				t.Errorf("%v, owner was told %q", o.Err, o.Told)
+			}
+		})
 	}
-	want := []string{
-		"GET webhooks.json", "POST webhooks.json",
-		"DELETE webhooks/1180000000000000001.json", "DELETE webhooks/1180000000000000001.json refused",
-	}
-	if diff := cmp.Diff(want, asked(kit)); diff != "" {
-		t.Error(diff)
+	kit := install(t, accessToken)
+	kit.Register()
+	kit.Script(fake.Rule{Status: http.StatusServiceUnavailable})
+	if o := kit.Unregister(); o.Verdict.Decision != handlers.Retry || kit.State("webhook") == nil {
+		t.Errorf("while Shopify is away: %v", o.Err)
 	}
 }
 
@@ -137,6 +223,7 @@ func TestErrorsOfShopify(t *testing.T) {
 		"connection reset":        {fake.Rule{Reset: true}, handlers.Retry, 0},
 		"no JSON":                 {fake.Rule{Status: 200, Body: "<html>"}, handlers.Retry, 0},
 		"nothing of Shopify's":    {fake.Rule{Status: 200, Body: "{}"}, handlers.Retry, 0},
+		"a closed store":          {fake.Rule{Status: http.StatusPaymentRequired}, handlers.GiveUp, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -149,6 +236,28 @@ func TestErrorsOfShopify(t *testing.T) {
 				t.Error("something was stored")
 			}
 		})
+	}
+}
+
+func TestFakeRefusesAsShopifyDoes(t *testing.T) {
+	t.Parallel()
+	api := shopify.Integration.NewFake()
+	for _, tc := range []struct {
+		body string
+		want int
+	}{
+		{`{"webhook":{"topic":"orders/create","address":"https://x"}}`, http.StatusCreated},
+		{`{"webhook":{"topic":"orders/create","address":"https://x"}}`, http.StatusUnprocessableEntity},
+		{`{"webhook":{"topic":"orders/create"}}`, http.StatusUnprocessableEntity},
+		{`{"webhook":{"topic":"customers/redact","address":"https://x"}}`, http.StatusUnprocessableEntity},
+		{`x`, http.StatusBadRequest},
+	} {
+		request := httptest.NewRequest(http.MethodPost, "/admin/api/2026-10/webhooks.json", strings.NewReader(tc.body))
+		request.Header.Set("X-Shopify-Access-Token", accessToken)
+		answer := httptest.NewRecorder()
+		if api.ServeHTTP(answer, request); answer.Code != tc.want {
+			t.Errorf("%s: %d, want %d", tc.body, answer.Code, tc.want)
+		}
 	}
 }
 

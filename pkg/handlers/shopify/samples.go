@@ -17,15 +17,31 @@ import (
 type object = map[string]any
 
 var samples = handlers.Samples[Config]{
-	topicOrdersCreate: {Title: "somebody places an order", Build: sample(topicOrdersCreate)},
-	"orders/updated":  {Title: "an order changes, which is no news", Build: sample("orders/updated")},
+	topicOrdersCreate:  {Title: "somebody places an order", Build: sample(topicOrdersCreate, sampleOrder)},
+	topicOrdersUpdated: {Title: "an order changes", Build: sample(topicOrdersUpdated, sampleOrder)},
+	topicOrdersCancelled: {Title: "an order is cancelled", Build: sample(topicOrdersCancelled, func(a handlers.SampleArgs) object {
+		cancelled := sampleOrder(a)
+		cancelled["cancelled_at"], cancelled["cancel_reason"] = a.Now.UTC().Format(time.RFC3339), "customer"
+		cancelled["financial_status"] = "refunded"
+		return cancelled
+	})},
+	topicCustomersCreate: {Title: "somebody becomes a customer", Build: sample(topicCustomersCreate, sampleCustomer)},
+	topicAppUninstalled:  {Title: "the app is uninstalled", Build: sample(topicAppUninstalled, sampleShop)},
+	topicDataRequest: {Title: "a customer asks for their data", Build: sample(topicDataRequest, func(a handlers.SampleArgs) object {
+		return object{
+			"shop_id": sampleShopID, "shop_domain": "acme.myshopify.com", "orders_requested": []int64{number(a.Conversation)},
+			"customer": object{"id": number(a.User), "email": "customer@example.com"}, "data_request": object{"id": 9999},
+		}
+	})},
 }
 
-// sample builds a delivery of an order. The conversation stands for the order:
-// its number, or any text, which always makes the same number.
-func sample(topic string) func(handlers.SampleArgs, Config) (*events.Request, error) {
+const sampleShopID = 548380009
+
+// sample builds a delivery. The conversation stands for the order, and the user
+// for the customer: its number, or any text, which always makes the same number.
+func sample(topic string, about func(handlers.SampleArgs) object) func(handlers.SampleArgs, Config) (*events.Request, error) {
 	return func(a handlers.SampleArgs, configuration Config) (*events.Request, error) {
-		body, err := json.Marshal(sampleOrder(a))
+		body, err := json.Marshal(about(a))
 		if err != nil {
 			return nil, fmt.Errorf("encode sample: %w", err)
 		}
@@ -46,8 +62,26 @@ func sample(topic string) func(handlers.SampleArgs, Config) (*events.Request, er
 	}
 }
 
+func sampleCustomer(a handlers.SampleArgs) object {
+	at := a.Now.UTC().Format(time.RFC3339)
+	return object{
+		"id": number(a.User), "admin_graphql_api_id": fmt.Sprintf("gid://shopify/Customer/%d", number(a.User)),
+		"email": "customer@example.com", "phone": nil, "first_name": a.User, "last_name": "Towpath", "state": "enabled",
+		"created_at": at, "updated_at": at, "orders_count": 0, "total_spent": "0.00", "tags": "", "note": a.Text,
+		"verified_email": true, "tax_exempt": false, "addresses": []object{},
+	}
+}
+
+func sampleShop(a handlers.SampleArgs) object {
+	return object{
+		"id": sampleShopID, "name": a.Text, "email": "owner@example.com", "domain": "shop.example",
+		"myshopify_domain": "acme.myshopify.com", "country": "NL", "currency": "EUR", "plan_name": "basic",
+		"created_at": "2026-01-02T03:04:05Z", "updated_at": a.Now.UTC().Format(time.RFC3339),
+	}
+}
+
 func sampleOrder(a handlers.SampleArgs) object {
-	id := orderID(a.Conversation)
+	id := number(a.Conversation)
 	at := a.Now.UTC().Format(time.RFC3339)
 	return object{
 		"id": id, "admin_graphql_api_id": fmt.Sprintf("gid://shopify/Order/%d", id),
@@ -57,16 +91,16 @@ func sampleOrder(a handlers.SampleArgs) object {
 		"subtotal_price": "84.00", "total_discounts": "4.00", "total_price": "95.20", "total_tax": "15.20",
 		"current_subtotal_price": "80.00", "current_total_discounts": "4.00", "current_total_price": "95.20", "current_total_tax": "15.20",
 		"customer_locale": "nl-NL", "order_status_url": fmt.Sprintf("https://shop.example/orders/%d", id),
-		"customer": object{"id": orderID(a.User), "first_name": a.User, "email": "customer@example.com"},
+		"customer": object{"id": number(a.User), "first_name": a.User, "email": "customer@example.com"},
 		"line_items": []object{{
 			"id": id + 1, "title": "Tow rope, 20 m", "quantity": 2, "price": "42.00", "sku": "ROPE-20", "requires_shipping": true,
 		}},
 	}
 }
 
-// orderID is the number a text says, or one made of it that, like many of
+// number is the number a text says, or one made of it that, like many of
 // Shopify's, no floating point number holds.
-func orderID(text string) int64 {
+func number(text string) int64 {
 	if id, err := strconv.ParseInt(text, 10, 64); err == nil && id > 0 {
 		return id
 	}

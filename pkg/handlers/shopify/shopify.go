@@ -1,8 +1,10 @@
-// Package shopify tells bots of new orders in a Shopify store.
+// Package shopify tells bots of orders and customers of a Shopify store.
 //
-// With an access token it subscribes to the store's orders by itself. Without
-// one, somebody enters the installation's URL as a webhook for orders/create in
-// the app's settings.
+// With an access token it subscribes to the store by itself. Without one,
+// somebody enters the installation's URL as a webhook in the app's settings.
+//
+// What happens to one order comes in order, as far as Shopify sends it so. A
+// delivery is known by Shopify's webhook id, which is the same in its retries.
 package shopify
 
 import (
@@ -27,8 +29,8 @@ type Config struct {
 	// ClientSecret is the app's client secret. After a rotation it takes
 	// Shopify up to an hour to sign with the new one: list both.
 	ClientSecret handlers.Secrets `json:"clientSecret"`
-	// AccessToken of the Admin API, with the scope read_orders, lets the
-	// installation subscribe by itself.
+	// AccessToken of the Admin API, with the scopes read_orders and, for new
+	// customers, read_customers, lets the installation subscribe by itself.
 	AccessToken handlers.Secret `json:"accessToken,omitzero"`
 	// APIURL is the base of the Admin API, by default the store itself.
 	APIURL string `json:"apiUrl,omitempty"`
@@ -66,8 +68,21 @@ func (Shop) JSONSchema() *jsonschema.Schema {
 	return &jsonschema.Schema{Type: "string", Pattern: shopPattern.String()}
 }
 
-// NewOrderCreated tells of an order right after it was placed.
-var NewOrderCreated = events.Define[NewOrder]("newOrderCreated")
+// The events a bot gets.
+var (
+	// NewOrderCreated tells of an order right after it was placed.
+	NewOrderCreated = events.Define[NewOrder]("newOrderCreated")
+	// OrderUpdated tells of any change of an order, one that has an event of its
+	// own included: Shopify sends both.
+	OrderUpdated = events.Define[OrderChange]("orderUpdated")
+	// OrderCancelled tells of an order that was cancelled.
+	OrderCancelled = events.Define[OrderChange]("orderCancelled")
+	// CustomerCreated tells of a new customer.
+	CustomerCreated = events.Define[Customer]("customerCreated")
+	// AppUninstalled tells that the app was removed from the store, after which
+	// nothing more comes.
+	AppUninstalled = events.Define[Uninstalled]("appUninstalled")
+)
 
 var (
 	//go:embed icon.svg
@@ -79,10 +94,10 @@ var (
 // Integration is Shopify.
 var Integration = handlers.Integration[Config]{
 	Name: "shopify", Version: "1.0.0", Title: "Shopify",
-	Description: "Get the new orders of a store.",
+	Description: "Hear of the orders and customers of a store.",
 	Icon:        icon,
 	Readme:      readme,
-	Events:      []events.Declared{NewOrderCreated},
+	Events:      []events.Declared{NewOrderCreated, OrderUpdated, OrderCancelled, CustomerCreated, AppUninstalled},
 	States:      []client.DeclaredState{webhook},
 	Verify:      verify,
 	Split:       split,
@@ -93,10 +108,10 @@ var Integration = handlers.Integration[Config]{
 	Fake:        newFake,
 }
 
-// Webhook is the subscription that registration made.
+// Webhook is what registration subscribed to, and where.
 type Webhook struct {
-	WebhookURL string `json:"webhookUrl"`
-	ID         int64  `json:"id"`
+	WebhookURL string   `json:"webhookUrl"`
+	Topics     []string `json:"topics"`
 }
 
 var webhook = client.DefineState[Webhook]("webhook")

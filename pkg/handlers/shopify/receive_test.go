@@ -2,6 +2,7 @@ package shopify_test
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -18,7 +19,7 @@ import (
 // travel and as fields, numbers digit by digit.
 func fired(t *testing.T, o handlerstest.Outcome) (json.RawMessage, map[string]json.RawMessage) {
 	t.Helper()
-	if len(o.Events) != 1 || o.Events[0].Type != "shopify:newOrderCreated" {
+	if len(o.Events) != 1 || !strings.HasPrefix(o.Events[0].Type, "shopify:") {
 		t.Fatalf("%v, fired %+v", o.Err, o.Events)
 	}
 	var fields map[string]json.RawMessage
@@ -56,10 +57,90 @@ func TestNewOrderIsFired(t *testing.T) {
 	}
 }
 
-func TestOnlyNewOrdersAreNews(t *testing.T) {
+func TestEveryTopicHasItsEvent(t *testing.T) {
+	t.Parallel()
+	number := "TWP42XK9Q"
+	order := shopify.OrderChange{
+		OrderID: 5820982911946154509, OrderIDString: "5820982911946154509", ShopName: "acme", ConfirmationNumber: &number,
+		CreatedAt: "2026-11-21T09:30:00Z", UpdatedAt: "2026-11-21T09:30:00Z", FinancialStatus: "paid",
+		Currency: "EUR", CurrentTotalPrice: "95.20", OrderStatusURL: "https://shop.example/orders/5820982911946154509",
+	}
+	cancelled := order
+	cancelled.CancelledAt, cancelled.CancelReason, cancelled.FinancialStatus = "2026-11-21T09:30:00Z", "customer", "refunded"
+	for topic, tc := range map[string]struct {
+		key, event string
+		want       any
+	}{
+		"orders/updated":   {"5820982911946154509", "orderUpdated", order},
+		"orders/cancelled": {"5820982911946154509", "orderCancelled", cancelled},
+		"customers/create": {"1311768467463790320", "customerCreated", shopify.Customer{
+			CustomerID: 1311768467463790320, CustomerIDString: "1311768467463790320", ShopName: "acme",
+			CreatedAt: "2026-11-21T09:30:00Z", Email: "customer@example.com", FirstName: "1311768467463790320", LastName: "Towpath",
+		}},
+		"app/uninstalled": {"548380009", "appUninstalled", shopify.Uninstalled{
+			ShopID: 548380009, ShopIDString: "548380009", ShopName: "acme", Domain: "acme.myshopify.com",
+		}},
+	} {
+		t.Run(topic, func(t *testing.T) {
+			t.Parallel()
+			kit, args := install(t, ""), sampleArgs()
+			args.User = "1311768467463790320"
+			request := kit.Sample(topic, args)
+			o := kit.Webhook(request)
+			raw, fields := fired(t, o)
+			if diff := cmp.Diff(handlers.Part{ID: "0TEST1", Key: tc.key}, o.Parts[0].Part) +
+				cmp.Diff("shopify:"+tc.event, o.Events[0].Type) + cmp.Diff(string(request.Body), string(fields["fullBody"])); diff != "" {
+				t.Error(diff)
+			}
+			want, err := json.Marshal(tc.want)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got, wanted map[string]json.RawMessage
+			if err := errors.Join(json.Unmarshal(raw, &got), json.Unmarshal(want, &wanted)); err != nil {
+				t.Fatal(err)
+			}
+			delete(got, "fullBody")
+			delete(wanted, "fullBody")
+			if diff := cmp.Diff(wanted, got); diff != "" {
+				t.Error(diff)
+			}
+			before := o.Events[0].ID
+			if again := kit.Retry(o); again.Err != nil || again.Events[0].ID != before {
+				t.Errorf("another attempt: %v, %+v", again.Err, again.Events)
+			}
+		})
+	}
+}
+
+func TestUninstallingIsToldToTheOwner(t *testing.T) {
 	t.Parallel()
 	kit := install(t, "")
-	for _, topic := range []string{"orders/updated", "orders/create ", "ORDERS/CREATE", "carts/create", ""} {
+	o := kit.Webhook(kit.Sample("app/uninstalled", sampleArgs()))
+	if o.Err != nil || len(o.Told) != 1 || !strings.Contains(o.Told[0], "uninstalled from acme.myshopify.com") {
+		t.Errorf("%v, owner was told %q", o.Err, o.Told)
+	}
+}
+
+func TestWhatTheLawAsksForIsTakenAndTold(t *testing.T) {
+	t.Parallel()
+	kit := install(t, "")
+	for topic, body := range map[string]string{
+		"customers/data_request": `{"shop_id":1,"shop_domain":"acme.myshopify.com","customer":{"id":2},"orders_requested":[3]}`,
+		"customers/redact":       `{"shop_id":1,"customer":{"id":2}}`,
+		"shop/redact":            `{"shop_id":1}`,
+	} {
+		o := kit.Unsigned(post(topic, body))
+		if o.Err != nil || o.Status != http.StatusOK || len(o.Events) > 0 || len(o.Told) != 1 || !strings.Contains(o.Told[0], topic) {
+			t.Errorf("%s: %+v", topic, o)
+		}
+	}
+}
+
+func TestOtherTopicsAreNoNews(t *testing.T) {
+	t.Parallel()
+	kit := install(t, "")
+	for _, topic := range []string{"orders/paid", "orders/create ", "ORDERS/CREATE", "carts/create", ""} {
 		o := kit.Unsigned(post(topic, `{"id":1}`))
 		if o.Err != nil || o.Refused != nil || o.Response != nil || len(o.Calls) > 0 {
 			t.Errorf("topic %q: %+v", topic, o)
@@ -100,14 +181,21 @@ func TestNumbersAndNullsStayAsTheyAre(t *testing.T) {
 func TestOrdersThatAreNone(t *testing.T) {
 	t.Parallel()
 	kit := install(t, "")
+	for _, topic := range topics {
+		if o := handled(kit, post(topic, `{}`)); o.Verdict.Decision != handlers.GiveUp {
+			t.Errorf("%s about nothing: %v", topic, o.Err)
+		}
+	}
 	for _, body := range []string{`{}`, `{"id":"x"}`, `{"id":1.5}`, `{"id":9223372036854775808}`, `{"id":-1}`, `[]`, `null`, `{"id":1,"currency":7}`, `x`} {
 		if o := handled(kit, post("orders/create", body)); o.Verdict.Decision != handlers.GiveUp {
 			t.Errorf("%s: %v", body, o.Err)
 		}
 	}
 	kit.StoreFails(errStore)
-	if o := handled(kit, post("orders/create", `{"id":1}`)); o.Verdict.Decision != handlers.Retry {
-		t.Errorf("a store that is away: %v", o.Err)
+	for _, topic := range topics {
+		if o := handled(kit, post(topic, `{"id":1}`)); o.Verdict.Decision != handlers.Retry {
+			t.Errorf("%s while the store is away: %v", topic, o.Err)
+		}
 	}
 }
 
@@ -177,6 +265,7 @@ func FuzzWebhook(f *testing.F) {
 		Integration: shopify.Integration, Configuration: `{"shopName":"acme","clientSecret":"s"}`, Forgetful: true,
 	})
 	for name := range shopify.Integration.Samples {
+		f.Add(name, kit.Sample(name, sampleArgs()).Body)
 		f.Add("orders/create", kit.Sample(name, sampleArgs()).Body)
 	}
 	f.Add("orders/create", []byte(`{"id":9007199254740993,"confirmation_number":null}`))
