@@ -189,9 +189,10 @@ func TestFileIsFetchedWithTheToken(t *testing.T) {
 	kit.Script(
 		fake.Rule{Status: 200, Headers: map[string]string{"Content-Type": "text/html; charset=utf-8"}, Body: "<!DOCTYPE html><html>Sign in", Times: 1},
 		fake.Rule{Status: 200, Body: strings.Repeat("a", 512<<10+1), Times: 1},
+		fake.Rule{Status: 200, Body: strings.Repeat("a", 2<<20), Times: 1},
 		fake.Rule{Status: 429, Headers: map[string]string{"Retry-After": "7"}, Times: 1},
 	)
-	for _, want := range []handlers.Decision{handlers.GiveUp, handlers.GiveUp, handlers.Retry} {
+	for _, want := range []handlers.Decision{handlers.GiveUp, handlers.GiveUp, handlers.GiveUp, handlers.Retry} {
 		if o = kit.Action("downloadFile", file); o.Verdict.Decision != want {
 			t.Errorf("%v is judged %s, want %s", o.Err, o.Verdict.Decision, want)
 		}

@@ -192,6 +192,7 @@ func TestRespondAnswersThroughTheResponseURL(t *testing.T) {
 func TestActionsGoNowhereElse(t *testing.T) {
 	t.Parallel()
 	kit := install(t)
+	// Only where it does not go: nothing here leaves the machine.
 	public := handlerstest.New(t, slack.Integration, `{"botToken":"xoxb-not-to-be-seen","signingSecret":"current","apiUrl":"https://slack.com/api/"}`)
 	for name, o := range map[string]handlerstest.Outcome{
 		"an answer elsewhere":  kit.Action("respond", slack.Respond{ResponseURL: "https://evil.example/x", Text: "a"}),
@@ -201,6 +202,7 @@ func TestActionsGoNowhereElse(t *testing.T) {
 		"a file elsewhere":     kit.Action("downloadFile", slack.DownloadFile{URL: "https://evil.example/x"}),
 		"a file of a namesake": public.Action("downloadFile", slack.DownloadFile{URL: "https://slack.com.evil.example/x"}),
 		"a file with a login":  public.Action("downloadFile", slack.DownloadFile{URL: "https://slack.com@evil.example/x"}),
+		"a file of the API's":  public.Action("downloadFile", slack.DownloadFile{URL: "https://hooks.slack.com/x"}),
 		"a file without TLS":   public.Action("downloadFile", slack.DownloadFile{URL: "http://files.slack.com/x"}),
 	} {
 		if o.Verdict.Decision != handlers.GiveUp || len(o.Requests) > 0 {

@@ -1,7 +1,6 @@
 package slack
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/base64"
@@ -9,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 
 	"github.com/slack-go/slack"
@@ -48,7 +48,7 @@ func respond(ctx context.Context, p handlers.ActionProps[Config, Respond]) (Done
 	if in.Text == "" && len(in.Blocks) == 0 && !in.DeleteOriginal {
 		return Done{}, handlers.Permanent(handlers.NewRuntimeError("there is nothing in the answer", nil))
 	}
-	if !isSlacks(p.Ctx.Configuration, in.ResponseURL, "hooks.slack.com") {
+	if !isSlacks(p.Ctx.Configuration, in.ResponseURL, "hooks") {
 		return Done{}, handlers.Permanent(handlers.NewRuntimeError("responseUrl is none of Slack's: take it from the event", nil))
 	}
 	content := object{"response_type": "ephemeral", "replace_original": in.ReplaceOriginal, "delete_original": in.DeleteOriginal}
@@ -115,23 +115,32 @@ const maxDownload = 512 << 10
 // downloadFile fetches a file, which Slack hands out to the bot's token alone;
 // the token goes nowhere else.
 func downloadFile(ctx context.Context, p handlers.ActionProps[Config, DownloadFile]) (Downloaded, error) {
-	if !isSlacks(p.Ctx.Configuration, p.Input.URL, "files.slack.com") {
+	if !isSlacks(p.Ctx.Configuration, p.Input.URL, "files") {
 		return Downloaded{}, handlers.Permanent(handlers.NewRuntimeError("url is none of a Slack message's files", nil))
 	}
+	files := web(p.Props, p.Input.URL)
+	files.Refused = func(a *rest.Answer) error { return refusedFile(a, path.Ext(p.Input.URL)) }
 	var answer rest.Answer
-	if err := web(p.Props, p.Input.URL).Do(ctx, http.MethodGet, "", nil, &answer); err != nil {
+	if err := files.Do(ctx, http.MethodGet, "", nil, &answer); err != nil {
 		return Downloaded{}, err
 	}
-	media := answer.Header.Get("Content-Type")
-	// To who may not have it, Slack shows where to log in.
-	if strings.HasPrefix(media, "text/html") && bytes.Contains(bytes.ToLower(answer.Body[:min(len(answer.Body), 512)]), []byte("<!doctype html")) &&
-		!strings.HasSuffix(p.Input.URL, ".html") {
-		return Downloaded{}, handlers.Permanent(handlers.NewRuntimeError("Slack does not hand out the file: does the bot have the scope files:read?", nil))
+	return Downloaded{
+		Type: answer.Header.Get("Content-Type"), Size: int64(len(answer.Body)), Data: base64.StdEncoding.EncodeToString(answer.Body),
+	}, nil
+}
+
+// refusedFile tells a file that is too large, and the page to log in on, which
+// is what Slack shows in place of a file to who may not have it.
+func refusedFile(a *rest.Answer, ending string) error {
+	switch isPage := strings.HasPrefix(a.Header.Get("Content-Type"), "text/html"); {
+	case !a.OK():
+		return nil
+	case len(a.Body) > maxDownload:
+		return handlers.Permanent(handlers.NewRuntimeError(fmt.Sprintf("the file is larger than %d bytes", maxDownload), nil))
+	case isPage && !strings.HasPrefix(ending, ".htm"):
+		return handlers.Permanent(handlers.NewRuntimeError("Slack does not hand out the file: does the bot have the scope files:read?", nil))
 	}
-	if len(answer.Body) > maxDownload {
-		return Downloaded{}, handlers.Permanent(handlers.NewRuntimeError(fmt.Sprintf("the file is larger than %d bytes", maxDownload), nil))
-	}
-	return Downloaded{Type: media, Size: int64(len(answer.Body)), Data: base64.StdEncoding.EncodeToString(answer.Body)}, nil
+	return nil
 }
 
 // web is Slack's Web API, for what the library does not send as a form.
@@ -158,14 +167,16 @@ func refused(a *rest.Answer) error {
 	return judge(slack.SlackErrorResponse{Err: cmp.Or(answer.Error, "unknown_error"), Needed: answer.Needed})
 }
 
-// isSlacks tells whether an address is at Slack's own host, or where apiUrl is.
+// isSlacks tells whether an address is at one of Slack's own hosts, such as
+// "hooks", or where apiUrl is.
 func isSlacks(c Config, address, host string) bool {
 	at, err := url.Parse(address)
 	if err != nil || at.User != nil {
 		return false
 	}
-	if own, err := url.Parse(c.APIURL); err == nil && c.APIURL != "" {
-		return at.Scheme == own.Scheme && at.Host == own.Host
+	own, err := url.Parse(base(c))
+	if err != nil || at.Scheme != own.Scheme {
+		return false
 	}
-	return at.Scheme == "https" && at.Host == host
+	return at.Host == host+"."+own.Host || at.Host == own.Host
 }
