@@ -27,7 +27,7 @@ func floors() []floor {
 		{"a broker for a test, on a real NATS", []string{"internal/broker/brokertest"}},
 		{"what a platform's requests are verified and faked with, and texts fitted into", []string{"pkg/handlers/signature", "pkg/handlers/fake", "pkg/handlers/texts"}},
 		{"what an integration is written with; what is stored", []string{"pkg/handlers", "internal/store"}},
-		{"what a platform's HTTP API is called with", []string{"pkg/handlers/rest"}},
+		{"what a platform's HTTP API is called with, and bodies read that nobody described", []string{"pkg/handlers/rest", "pkg/handlers/open"}},
 		{"the platforms, and integrations behind HTTP", []string{platforms, "pkg/handlers/remote"}},
 		{"which integrations there are and who has installed them", []string{"pkg/handlers/catalog", "internal/config"}},
 		{"one operation of one integration; when it may run", []string{"internal/dispatch", "internal/pace"}},

@@ -24,10 +24,7 @@ var errTooLarge = errors.New("the body cannot be stored: it is too large as JSON
 // request that is verified by now, nobody needs the secret headers any more;
 // one that its handler verifies must reach it with them.
 func cloudEvent(installed handlers.Installed, installation store.Installation, request *events.Request, part handlers.Part, now time.Time) (event.Event, error) {
-	stored := *request
-	if installed.Verifies() {
-		stored = *request.Redacted()
-	}
+	stored := *installed.Stored(request)
 	if part.Body != nil {
 		stored.Body = part.Body
 	}

@@ -42,9 +42,9 @@ type Base struct {
 // Installed is an integration with one installation's configuration.
 type Installed interface {
 	Verify(r *events.Request, now time.Time) error
-	// Verifies tells whether Verify proves where a request comes from. If not,
-	// the handler does, and has to get the headers that it does it with.
-	Verifies() bool
+	// Stored is what is kept of a request, and handed to the handler: without
+	// what carries secrets, unless it is the handler who verifies.
+	Stored(r *events.Request) *events.Request
 	Handshake(r *events.Request) (*events.Response, bool)
 	Split(r *events.Request) ([]Part, error)
 	Webhook(ctx context.Context, base Base, r *events.Request) (*events.Response, error)
@@ -129,7 +129,15 @@ func (i *installed[C]) Verify(r *events.Request, now time.Time) error {
 	return i.Integration.Verify(r, i.configuration, now)
 }
 
-func (i *installed[C]) Verifies() bool { return i.Integration.Verify != nil }
+func (i *installed[C]) Stored(r *events.Request) *events.Request {
+	switch {
+	case i.Integration.Stored != nil:
+		return i.Integration.Stored(r, i.configuration)
+	case i.Integration.Verify == nil:
+		return r
+	}
+	return r.Redacted()
+}
 
 func (i *installed[C]) Handshake(r *events.Request) (*events.Response, bool) {
 	if i.Integration.Handshake == nil {

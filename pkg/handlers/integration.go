@@ -58,6 +58,10 @@ type Integration[C any] struct {
 	// does it. It has to be said aloud. The headers that carry secrets, which
 	// are left out otherwise, are then stored with the request.
 	Unverified bool
+	// Stored returns what is kept of a verified request, for an integration whose
+	// configuration says where the secrets are. It must not change r. Nil means
+	// [events.Request.Redacted], which goes by the names of headers.
+	Stored func(r *events.Request, configuration C) *events.Request
 	// Handshake answers a platform's question about the webhook itself. What
 	// it answers is not stored. It runs after Verify.
 	Handshake func(r *events.Request, configuration C) (*events.Response, bool)

@@ -3,10 +3,12 @@ package catalog
 
 import (
 	"github.com/towpath/towpath/pkg/handlers"
+	"github.com/towpath/towpath/pkg/handlers/generic"
 	"github.com/towpath/towpath/pkg/handlers/github"
 	"github.com/towpath/towpath/pkg/handlers/linear"
 	"github.com/towpath/towpath/pkg/handlers/shopify"
 	"github.com/towpath/towpath/pkg/handlers/slack"
+	"github.com/towpath/towpath/pkg/handlers/standardwebhooks"
 	"github.com/towpath/towpath/pkg/handlers/stripe"
 	"github.com/towpath/towpath/pkg/handlers/telegram"
 	"github.com/towpath/towpath/pkg/handlers/whatsapp"
@@ -15,10 +17,12 @@ import (
 // All returns the integrations of this build, one line each.
 func All() []handlers.Registrable {
 	return []handlers.Registrable{
+		generic.Integration,
 		github.Integration,
 		linear.Integration,
 		shopify.Integration,
 		slack.Integration,
+		standardwebhooks.Integration,
 		stripe.Integration,
 		telegram.Integration,
 		whatsapp.Integration,

@@ -115,7 +115,7 @@ func (s Scheme) tampers(k *Kit) map[string]func(*events.Request) {
 func (k *Kit) other(field string) *Kit {
 	k.tb.Helper()
 	other := *k
-	installed, err := k.config.Integration.ConfigureAs(k.config.ConfigurationType, k.replaced(field, "b3RoZXItc2VjcmV0LW9mLW5vYm9keQ=="))
+	installed, err := k.config.Integration.ConfigureAs(k.config.ConfigurationType, k.replaced(field, "b3RoZXItc2VjcmV0LW9mLW5vYm9keS1hdC1hbGw="))
 	if err != nil {
 		k.tb.Fatalf("with another %s: %v", field, err)
 	}

@@ -91,10 +91,7 @@ func (k *Kit) verified(request *events.Request) Outcome {
 // stored is what ingest stores of a part.
 func (k *Kit) stored(request *events.Request, part handlers.Part) dispatch.Job {
 	k.tb.Helper()
-	stored := *request
-	if k.Installed.Verifies() {
-		stored = *request.Redacted()
-	}
+	stored := *k.Installed.Stored(request)
 	if part.Body != nil {
 		stored.Body = part.Body
 	}

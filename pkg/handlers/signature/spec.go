@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/google/jsonschema-go/jsonschema"
 )
 
 // Spec is a signature scheme as data: which bytes are signed, with what, and where signature, time and id are found.
@@ -116,6 +118,11 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	}
 	*d = Duration(parsed)
 	return nil
+}
+
+// JSONSchema implements events.Titled: a duration is text.
+func (Duration) JSONSchema() *jsonschema.Schema {
+	return &jsonschema.Schema{Type: "string", Description: `such as "5m"`}
 }
 
 // Validate says what is wrong with the spec, all of it at once.
