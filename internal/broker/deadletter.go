@@ -138,6 +138,9 @@ const (
 	// OnlyFor is the CloudEvent attribute of an event that one subscription
 	// alone is to see again: which.
 	OnlyFor = "onlyfor"
+	// Replayed is the CloudEvent attribute of a delivery that was made from
+	// another one, to run it again for real: the run.
+	Replayed = "replayed"
 )
 
 // ErrLost means that what a letter is of cannot be sent again, ever.

@@ -58,6 +58,37 @@ func (b *Broker) Newest(ctx context.Context, stream Stream, r Range) iter.Seq2[M
 	}
 }
 
+// Oldest yields the messages of the range that are stored now, the oldest
+// first, like [Broker.Newest] in chunks.
+func (b *Broker) Oldest(ctx context.Context, stream Stream, r Range) iter.Seq2[Message, error] {
+	return func(yield func(Message, error) bool) {
+		after, upTo, err := b.bounds(ctx, stream, r)
+		for span := uint64(chunkMessages); err == nil && after < upTo; {
+			to := min(after+span, upTo)
+			var read chunk
+			if read, err = b.readChunk(ctx, stream, r.Subjects, after, to); err != nil {
+				break
+			}
+			if !read.whole {
+				span = max((to-after)/2, 1)
+				continue
+			}
+			for _, m := range read.messages {
+				if !yield(m, nil) {
+					return
+				}
+			}
+			after = to
+			if read.sparse() {
+				span *= 2
+			}
+		}
+		if err != nil {
+			yield(Message{}, fmt.Errorf("read %s: %w", stream, err))
+		}
+	}
+}
+
 // bounds returns the sequences between which the range lies; the first is not
 // in it.
 func (b *Broker) bounds(ctx context.Context, stream Stream, r Range) (after, upTo uint64, err error) {

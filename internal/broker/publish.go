@@ -29,6 +29,13 @@ func (b *Broker) Enqueue(ctx context.Context, queue Stream, installation, orderi
 	return b.publish(ctx, queue, inbound(queue, installation, keyToken(orderingKey, e.ID())), e)
 }
 
+// EnqueueAgain stores work of a queue once more, as another delivery, at the
+// end of the lane that it was in.
+func (b *Broker) EnqueueAgain(ctx context.Context, of Message, e event.Event) (Receipt, error) {
+	lane := of.Lane()
+	return b.publish(ctx, of.Stream, of.Stream.prefix()+".in."+lane.token(2)+"."+lane.token(3), e)
+}
+
 // PublishEvent stores an event for a bot.
 func (b *Broker) PublishEvent(ctx context.Context, bot, alias, typ string, e event.Event) (Receipt, error) {
 	return b.publish(ctx, Events, Events.prefix()+"."+Key(bot, alias, typ), e)

@@ -19,6 +19,7 @@ type commands struct {
 	Trigger       triggerCommand       `cmd:"" help:"Send a signed sample webhook and watch what becomes of it."`
 	Installations installationsCommand `cmd:"" help:"List the installations, their webhook URLs and their status."`
 	DeadLetters   deadLettersCommand   `cmd:"" help:"List, show, send again or remove what was given up."`
+	Replay        replayCommand        `cmd:"" help:"Run deliveries again: here, without consequences, or with --live for real."`
 	Logs          logsCommand          `cmd:"" help:"Show what integrations wrote for the bot's owner."`
 	Usage         usageCommand         `cmd:"" help:"Show what each installation's actions cost, by month."`
 	Definition    definitionCommand    `cmd:"" help:"Print an integration's definition as JSON."`

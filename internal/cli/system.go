@@ -15,6 +15,7 @@ import (
 
 	"github.com/towpath/towpath/internal/broker"
 	"github.com/towpath/towpath/internal/ops"
+	"github.com/towpath/towpath/internal/replay"
 	"github.com/towpath/towpath/internal/store"
 )
 
@@ -154,14 +155,10 @@ func isTerminal(file *os.File) bool {
 // each does something to one thing after the other, and tells from time to
 // time how far it is. What was begun with a thing is not interrupted.
 func (p *program) each(ctx context.Context, total int, do func(ctx context.Context, i int) error) error {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
+	progress := replay.NewProgress(p.stderr, p.watched(), total, nil)
+	defer progress.Hide()
 	for i := range total {
-		select {
-		case <-tick.C:
-			fmt.Fprintf(p.stderr, "%d/%d\n", i, total)
-		default:
-		}
+		progress.Step(i)
 		if ctx.Err() != nil {
 			return errors.New("interrupted")
 		}

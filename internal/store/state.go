@@ -87,7 +87,7 @@ func (s *Store) readState(ctx context.Context, key string) (storedState, uint64,
 		return state, 0, fmt.Errorf("decode %s: %w", key, err)
 	}
 	expiry := wholeSeconds(state.Expiry)
-	if expiry > 0 && s.now().Sub(entry.Time) > expiry/renewEvery {
+	if expiry > 0 && !s.looksOnly && s.now().Sub(entry.Time) > expiry/renewEvery {
 		revision, err := s.states.PutFor(ctx, key, entry.Value, entry.Revision, expiry)
 		if err == nil {
 			return state, revision, nil
@@ -98,6 +98,10 @@ func (s *Store) readState(ctx context.Context, key string) (storedState, uint64,
 	}
 	return state, entry.Revision, nil
 }
+
+// LookOnly makes reading leave no trace from now on: without it a state that is
+// read lives on.
+func (s *Store) LookOnly() { s.looksOnly = true }
 
 // wholeSeconds rounds up, since NATS counts seconds.
 func wholeSeconds(milliseconds int64) time.Duration {

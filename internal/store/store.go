@@ -26,6 +26,8 @@ type Store struct {
 	broker *broker.Broker
 	now    func() time.Time
 	table  map[string]handler
+	// looksOnly tells that reads write nothing.
+	looksOnly bool
 
 	bots, installations, users, conversations, messages, events, states, seen, usage *broker.Bucket
 }

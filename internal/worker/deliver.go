@@ -143,7 +143,9 @@ func (d *delivery) attempt() (ended bool, err error) {
 	}
 	started, began := time.Now(), d.Broker.Now()
 	bot, _ := d.Directory.Bot(installation.BotID)
-	result := d.Dispatcher.Run(d.running, dispatch.TargetOf(installation, bot.UserID), dispatch.Job{Event: d.event, Attempt: number})
+	result := d.Dispatcher.Run(d.running, dispatch.TargetOf(installation, bot.UserID), dispatch.Job{
+		Event: d.event, Attempt: number, Replayed: events.Extension(d.event, broker.Replayed) != "",
+	})
 	p.found = pace.Outcome(result.Platform)
 	d.recordAttempt(result.Recording, began)
 	switch {
