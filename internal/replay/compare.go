@@ -124,7 +124,10 @@ func deeds(r dispatch.Recording) []deed {
 // describeCall names a call by its operation and what tells it from others.
 func describeCall(c dispatch.Call) string {
 	var about struct {
-		Type, ID, Channel, Name string
+		Type    string `json:"type"`
+		ID      string `json:"id"`
+		Channel string `json:"channel"`
+		Name    string `json:"name"`
 	}
 	_ = json.Unmarshal(c.Input, &about)
 	if detail := cmp.Or(about.Name, about.Type, about.Channel, about.ID); detail != "" {

@@ -183,13 +183,8 @@ func (s Shadowed) PrintDifferences(out io.Writer, differences []Difference) erro
 			longest = max(longest, utf8.RuneCountInString(f.Path))
 		}
 		for _, f := range d.Fields {
-			value := ""
-			switch {
-			case d.Kind == "gone":
-				value = brief(f.Then)
-			case d.Kind == "new":
-				value = brief(f.Now)
-			default:
+			value := brief(f.Then + f.Now) // one of them
+			if d.Kind == "changed" {
 				then, now := apart(f.Then, f.Now)
 				value = cmp.Or(then, "(nothing)") + " → " + cmp.Or(now, "(nothing)")
 			}

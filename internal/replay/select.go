@@ -20,8 +20,10 @@ import (
 type Deliveries struct {
 	// IDs are of deliveries, of their dead letters, or what a platform calls a
 	// webhook. They are meant whatever else is given.
-	IDs          []string  `json:"ids,omitempty"`
-	Since, Until time.Time // when they were stored
+	IDs []string `json:"ids,omitempty"`
+	// Since and Until are when they were stored.
+	Since time.Time `json:"since,omitzero"`
+	Until time.Time `json:"until,omitzero"`
 	// Of are the installations, by webhook id.
 	Of        []string         `json:"of,omitempty"`
 	Operation events.Operation `json:"operation,omitempty"`

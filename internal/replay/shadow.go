@@ -46,7 +46,7 @@ type Shadow struct {
 type aim struct {
 	dispatch.Target
 	secrets []string
-	err     error
+	unable  string // why its deliveries cannot be run
 }
 
 // Shadowed is one delivery that was run again.
@@ -87,8 +87,8 @@ func (s *Shadow) Run(ctx context.Context, found Found) (Shadowed, error) {
 		return shadowed, err
 	}
 	shadowed.Bot, shadowed.Alias, shadowed.Integration = to.BotID, to.Alias, to.Integration
-	if to.err != nil {
-		shadowed.Unable = to.err.Error()
+	if to.unable != "" {
+		shadowed.Unable = to.unable
 		return shadowed, nil
 	}
 	if shadowed.Then, err = RecordingOf(ctx, s.Broker, found.Installation(), found.Event.ID()); err != nil {
@@ -149,16 +149,17 @@ type handlersLines struct{}
 
 // Format implements logrus.Formatter.
 func (handlersLines) Format(e *logrus.Entry) ([]byte, error) {
-	line := strings.ToUpper(e.Level.String()) + " " + strings.ReplaceAll(e.Message, "\n", " ")
+	var line strings.Builder
+	line.WriteString(strings.ToUpper(e.Level.String()) + " " + strings.ReplaceAll(e.Message, "\n", " "))
 	for _, name := range slices.Sorted(maps.Keys(e.Data)) {
 		if !slices.Contains([]string{"delivery", "attempt", "bot", "alias"}, name) {
-			line += fmt.Sprintf(" %s=%v", name, e.Data[name])
+			fmt.Fprintf(&line, " %s=%v", name, e.Data[name])
 		}
 	}
 	if e.Caller != nil {
-		line += "  at " + short(*e.Caller)
+		line.WriteString("  at " + short(*e.Caller))
 	}
-	return []byte(line + "\n"), nil
+	return []byte(line.String() + "\n"), nil
 }
 
 // target finds whom a delivery is for, as it is installed now.
@@ -168,7 +169,7 @@ func (s *Shadow) target(ctx context.Context, webhookID string) (aim, error) {
 	}
 	installation, err := s.Store.Installation(ctx, webhookID)
 	if errors.Is(err, client.ErrNotFound) {
-		s.targets[webhookID] = aim{err: fmt.Errorf("its installation %s was removed: install it again to run it", webhookID)}
+		s.targets[webhookID] = aim{unable: fmt.Sprintf("its installation %s was removed: install it again to run it", webhookID)}
 		return s.targets[webhookID], nil
 	}
 	if err != nil {
@@ -179,8 +180,9 @@ func (s *Shadow) target(ctx context.Context, webhookID string) (aim, error) {
 		return aim{}, err
 	}
 	to := aim{Target: dispatch.TargetOf(installation, bot.User.ID)}
-	var definition handlers.Definition
-	if _, definition, to.err = s.resolved.Resolve(to.Target); to.err == nil {
+	if _, definition, err := s.resolved.Resolve(to.Target); err != nil {
+		to.unable = err.Error()
+	} else {
 		to.secrets = definition.SecretsIn(to.ConfigurationType, to.Configuration)
 	}
 	s.targets[webhookID] = to
