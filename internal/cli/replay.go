@@ -23,7 +23,7 @@ type replayCommand struct {
 	Until        moment   `help:"Up to when; as --since."`
 	Bot          string   `env:"TOWPATH_BOT" help:"The bot's id."`
 	Installation string   `help:"The installation's alias or webhook id."`
-	Operation    string   `aliases:"type" help:"What was asked for, such as webhook_received or message_created; --type is the same."`
+	Operation    string   `aliases:"type" help:"What was asked for, such as webhook_received, message_created, or event_received of a bot."`
 	Key          string   `aliases:"conversation" help:"The ordering key, or the conversation; --conversation is the same."`
 	DeadLetters  bool     `help:"What was given up, instead of everything."`
 	Compare      bool     `help:"Show only what the code does otherwise now than then; exit with 1 if there is anything."`
