@@ -3,6 +3,7 @@ package handlers
 import (
 	"encoding/json"
 	"strings"
+	"time"
 
 	"github.com/towpath/towpath/pkg/client"
 	"github.com/towpath/towpath/pkg/events"
@@ -32,6 +33,27 @@ type Definition struct {
 	// answers that the handler itself must give; 0 when it gives none.
 	AnswersWithin int64    `json:"answersWithin,omitempty"`
 	Samples       []string `json:"samples,omitempty"`
+	// Wire is told to people only.
+	Wire Wire `json:"-"`
+}
+
+// Wire tells people how a platform's requests come in, where the rest of an
+// integration does not: nothing runs by it.
+type Wire struct {
+	// Scheme is how a request is verified, and Tolerance how far its signed time
+	// may be off; see signature.Describe and signature.Window.
+	Scheme    string
+	Tolerance string // empty if none is signed
+	// Handshake is what the platform asks about the webhook itself. It is set
+	// together with [Integration].Handshake.
+	Handshake string
+	// DedupID is what tells a delivery from its retries, OrderingKey what stays
+	// in order.
+	DedupID     string
+	OrderingKey string // empty if nothing does
+	// Deadline is how long the platform waits for the answer to a webhook; 0 if
+	// it does not tell.
+	Deadline time.Duration
 }
 
 // ConfigurationDefinition describes a further configuration.
@@ -63,10 +85,13 @@ type ActionDefinition struct {
 
 // ChannelDefinition describes a channel; Messages maps types to schemas.
 type ChannelDefinition struct {
-	Title            string                     `json:"title,omitempty"`
-	ConversationTags []string                   `json:"conversationTags,omitempty"`
-	MessageTags      []string                   `json:"messageTags,omitempty"`
-	Messages         map[string]json.RawMessage `json:"messages"`
+	Title            string   `json:"title,omitempty"`
+	ConversationTags []string `json:"conversationTags,omitempty"`
+	MessageTags      []string `json:"messageTags,omitempty"`
+	// Receipt is the message tag that receipts tell a message by; empty if the
+	// platform gives none.
+	Receipt  string                     `json:"receipt,omitempty"`
+	Messages map[string]json.RawMessage `json:"messages"`
 }
 
 // IntegrationID is the id of the integration in this version. It has the

@@ -43,6 +43,7 @@ func (i Integration[C]) Definition() (Definition, error) {
 		Events: map[string]EventDefinition{}, Actions: map[string]ActionDefinition{},
 		Channels: map[string]ChannelDefinition{}, States: map[string]StateDefinition{},
 		UserTags: i.UserTags, GlobalWebhook: i.Identifier != nil, Samples: sorted(i.Samples),
+		Wire: i.Wire,
 	}}
 	if !integrationName.MatchString(i.Name) {
 		d.faultf("integration name %q: a name is lower case letters, digits and dashes", i.Name)
@@ -52,6 +53,9 @@ func (i Integration[C]) Definition() (Definition, error) {
 	}
 	if (i.Verify == nil) != i.Unverified {
 		d.faultf("set Verify, or say Unverified aloud; one of the two")
+	}
+	if i.Wire != (Wire{}) && (i.Handshake == nil) != (i.Wire.Handshake == "") {
+		d.faultf("wire: it tells of a handshake if and only if there is one")
 	}
 	if i.Identifier != nil && i.Identifier.Extract == nil {
 		d.faultf("identifier: Extract is missing")
@@ -131,7 +135,7 @@ func describeChannels[C any](d *describer, channels Channels[C]) {
 	for name, channel := range channels {
 		d.member("channel", name, nil)
 		described := ChannelDefinition{
-			Title: channel.Title, ConversationTags: channel.ConversationTags, MessageTags: channel.MessageTags,
+			Title: channel.Title, ConversationTags: channel.ConversationTags, MessageTags: channel.MessageTags, Receipt: channel.Receipt,
 			Messages: map[string]json.RawMessage{},
 		}
 		for typ, message := range channel.Messages {

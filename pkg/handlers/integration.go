@@ -44,6 +44,9 @@ type Integration[C any] struct {
 	// actions and changes together.
 	Rate Rate
 
+	// Wire tells people what is in none of the other fields.
+	Wire Wire
+
 	// Identifier finds the installation of a request that comes to the
 	// integration's one global webhook.
 	Identifier *Identifier

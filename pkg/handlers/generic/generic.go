@@ -60,13 +60,19 @@ var Integration = handlers.Integration[Config]{
 	Icon:        icon,
 	Readme:      readme,
 	Events:      []events.Declared{open.EventReceived},
-	Verify:      verify,
-	Stored:      stored,
-	Handshake:   challenge,
-	Split:       split,
-	Handler:     handle,
-	Register:    register,
-	Samples:     samples,
+	Wire: handlers.Wire{
+		Scheme:    "as configured: HMAC or ed25519, as data or a platform's; a secret in a header or the query",
+		Tolerance: "as configured; " + signature.Window(signature.StandardWebhooks{}) + " where a time is signed",
+		Handshake: "as configured: a field is given back", DedupID: "the field or header that is configured, else the body's hash",
+		OrderingKey: "the field or header that is configured",
+	},
+	Verify:    verify,
+	Stored:    stored,
+	Handshake: challenge,
+	Split:     split,
+	Handler:   handle,
+	Register:  register,
+	Samples:   samples,
 }
 
 func split(r *events.Request, c Config) ([]handlers.Part, error) {

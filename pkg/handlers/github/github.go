@@ -16,6 +16,7 @@ import (
 	"github.com/towpath/towpath/pkg/client"
 	"github.com/towpath/towpath/pkg/events"
 	"github.com/towpath/towpath/pkg/handlers"
+	"github.com/towpath/towpath/pkg/handlers/signature"
 )
 
 // Config is what an installation of GitHub is configured with.
@@ -107,9 +108,14 @@ var Integration = handlers.Integration[Config]{
 	},
 	// One change a second is what GitHub asks for; it minds more than 80 a
 	// minute.
-	Rate:       handlers.Rate{Limit: 1, Per: time.Second, Burst: 10},
-	States:     []client.DeclaredState{webhook},
-	UserTags:   []string{tagUser},
+	Rate:     handlers.Rate{Limit: 1, Per: time.Second, Burst: 10},
+	States:   []client.DeclaredState{webhook},
+	UserTags: []string{tagUser},
+	Wire: handlers.Wire{
+		Scheme: signature.Describe(signature.GitHub), Tolerance: signature.Window(signature.GitHub), Handshake: "`ping`",
+		DedupID: "`X-GitHub-Delivery`", OrderingKey: "the issue or pull request, else the branch, else the repository",
+		Deadline: 10 * time.Second,
+	},
 	Verify:     verify,
 	Handshake:  pong,
 	Split:      split,

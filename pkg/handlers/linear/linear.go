@@ -16,6 +16,7 @@ import (
 	"github.com/towpath/towpath/pkg/client"
 	"github.com/towpath/towpath/pkg/events"
 	"github.com/towpath/towpath/pkg/handlers"
+	"github.com/towpath/towpath/pkg/handlers/signature"
 )
 
 // Config is what an installation of Linear is configured with.
@@ -111,9 +112,13 @@ var Integration = handlers.Integration[Config]{
 		},
 	},
 	// What an API key may ask in an hour.
-	Rate:       handlers.Rate{Limit: 2500, Per: time.Hour, Burst: 100},
-	States:     []client.DeclaredState{webhook},
-	UserTags:   []string{tagUser},
+	Rate:     handlers.Rate{Limit: 2500, Per: time.Hour, Burst: 100},
+	States:   []client.DeclaredState{webhook},
+	UserTags: []string{tagUser},
+	Wire: handlers.Wire{
+		Scheme: signature.Describe(signature.Linear), Tolerance: signature.Window(signature.Linear) + ", or as configured",
+		DedupID: "`Linear-Delivery`", OrderingKey: "the issue, else what it is about", Deadline: 5 * time.Second,
+	},
 	Verify:     verify,
 	Split:      split,
 	Handler:    handle,

@@ -14,12 +14,14 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/google/jsonschema-go/jsonschema"
 
 	"github.com/towpath/towpath/pkg/client"
 	"github.com/towpath/towpath/pkg/events"
 	"github.com/towpath/towpath/pkg/handlers"
+	"github.com/towpath/towpath/pkg/handlers/signature"
 )
 
 // Config is what an installation of Shopify is configured with.
@@ -99,13 +101,17 @@ var Integration = handlers.Integration[Config]{
 	Readme:      readme,
 	Events:      []events.Declared{NewOrderCreated, OrderUpdated, OrderCancelled, CustomerCreated, AppUninstalled},
 	States:      []client.DeclaredState{webhook},
-	Verify:      verify,
-	Split:       split,
-	Handler:     handle,
-	Register:    register,
-	Unregister:  unregister,
-	Samples:     samples,
-	Fake:        newFake,
+	Wire: handlers.Wire{
+		Scheme: signature.Describe(signature.Shopify), Tolerance: signature.Window(signature.Shopify),
+		DedupID: "`X-Shopify-Webhook-Id`", OrderingKey: "the order, the customer or what else it is about", Deadline: 5 * time.Second,
+	},
+	Verify:     verify,
+	Split:      split,
+	Handler:    handle,
+	Register:   register,
+	Unregister: unregister,
+	Samples:    samples,
+	Fake:       newFake,
 }
 
 // Webhook is what registration subscribed to, and where.

@@ -19,6 +19,7 @@ import (
 	"github.com/towpath/towpath/pkg/client"
 	"github.com/towpath/towpath/pkg/events"
 	"github.com/towpath/towpath/pkg/handlers"
+	"github.com/towpath/towpath/pkg/handlers/signature"
 )
 
 // Config is what an installation of Slack is configured with.
@@ -124,8 +125,13 @@ var Integration = handlers.Integration[Config]{
 			Updated: handlers.Updates[Config]{Message: update},
 		},
 	},
-	States:     []client.DeclaredState{webhook, progress},
-	UserTags:   []string{tagUser},
+	States:   []client.DeclaredState{webhook, progress},
+	UserTags: []string{tagUser},
+	Wire: handlers.Wire{
+		Scheme: signature.Describe(signature.Slack), Tolerance: signature.Window(signature.Slack),
+		Handshake: "`url_verification`: its challenge is given back", DedupID: "`event_id` or `trigger_id`, with the team's",
+		OrderingKey: "the channel, else the person", Deadline: 3 * time.Second,
+	},
 	Verify:     verify,
 	Handshake:  challenge,
 	Answers:    answers,

@@ -66,11 +66,15 @@ var Integration = handlers.Integration[Config]{
 	Icon:        icon,
 	Readme:      readme,
 	Events:      []events.Declared{open.EventReceived},
-	Verify:      verify,
-	Split:       split,
-	Handler:     handle,
-	Register:    register,
-	Samples:     samples,
+	Wire: handlers.Wire{
+		Scheme: signature.Describe(scheme), Tolerance: signature.Window(scheme),
+		DedupID: "`webhook-id`", OrderingKey: "the field that is configured", Deadline: 15 * time.Second,
+	},
+	Verify:   verify,
+	Split:    split,
+	Handler:  handle,
+	Register: register,
+	Samples:  samples,
 }
 
 // verify refuses ids under both names too: only the one that goes with the

@@ -11,6 +11,7 @@ import (
 
 	"github.com/towpath/towpath/pkg/events"
 	"github.com/towpath/towpath/pkg/handlers"
+	"github.com/towpath/towpath/pkg/handlers/signature"
 )
 
 // Config is what an installation of Stripe is configured with.
@@ -56,9 +57,13 @@ var Integration = handlers.Integration[Config]{
 	Icon:        icon,
 	Readme:      readme,
 	Events:      []events.Declared{EventReceived},
-	Verify:      verify,
-	Split:       split,
-	Handler:     handle,
-	Register:    register,
-	Samples:     samples,
+	Wire: handlers.Wire{
+		Scheme: signature.Describe(signature.Stripe), Tolerance: signature.Window(signature.Stripe),
+		DedupID: "the event's `id`", OrderingKey: "the object that it is about",
+	},
+	Verify:   verify,
+	Split:    split,
+	Handler:  handle,
+	Register: register,
+	Samples:  samples,
 }

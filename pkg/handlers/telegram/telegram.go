@@ -14,6 +14,7 @@ import (
 	"github.com/towpath/towpath/pkg/client"
 	"github.com/towpath/towpath/pkg/events"
 	"github.com/towpath/towpath/pkg/handlers"
+	"github.com/towpath/towpath/pkg/handlers/signature"
 )
 
 // Config is what an installation of Telegram is configured with.
@@ -104,9 +105,13 @@ var Integration = handlers.Integration[Config]{
 			Messages: messages(),
 		},
 	},
-	Rate:       handlers.Rate{Limit: 30, Per: time.Second},
-	States:     []client.DeclaredState{memberships, progress},
-	UserTags:   []string{tagUser, tagUsername, tagLanguage},
+	Rate:     handlers.Rate{Limit: 30, Per: time.Second},
+	States:   []client.DeclaredState{memberships, progress},
+	UserTags: []string{tagUser, tagUsername, tagLanguage},
+	Wire: handlers.Wire{
+		Scheme: signature.Describe(signature.Telegram), Tolerance: signature.Window(signature.Telegram),
+		DedupID: "`update_id`", OrderingKey: "the chat, else the person", Deadline: time.Minute,
+	},
 	Verify:     verify,
 	Split:      split,
 	Handler:    handle,

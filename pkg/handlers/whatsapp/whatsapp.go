@@ -15,6 +15,7 @@ import (
 	"github.com/towpath/towpath/pkg/client"
 	"github.com/towpath/towpath/pkg/events"
 	"github.com/towpath/towpath/pkg/handlers"
+	"github.com/towpath/towpath/pkg/handlers/signature"
 )
 
 // Config is what an installation of WhatsApp is configured with.
@@ -123,9 +124,14 @@ var Integration = handlers.Integration[Config]{
 			Messages: outgoing,
 		},
 	},
-	States:     []client.DeclaredState{webhook, progress},
-	UserTags:   []string{tagPhone, tagUserID},
-	Rate:       handlers.Rate{Limit: 80, Per: time.Second, Burst: 80},
+	States:   []client.DeclaredState{webhook, progress},
+	UserTags: []string{tagPhone, tagUserID},
+	Rate:     handlers.Rate{Limit: 80, Per: time.Second, Burst: 80},
+	Wire: handlers.Wire{
+		Scheme: signature.Describe(signature.Meta), Tolerance: signature.Window(signature.Meta),
+		Handshake: "GET with `hub.verify_token`: `hub.challenge` is given back",
+		DedupID:   "the message's id; of a status, with the status", OrderingKey: "the person",
+	},
 	Verify:     verify,
 	Handshake:  challenge,
 	Split:      split,
