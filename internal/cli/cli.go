@@ -22,7 +22,7 @@ type commands struct {
 	Replay        replayCommand        `cmd:"" help:"Run deliveries again: here, without consequences, or with --live for real."`
 	Logs          logsCommand          `cmd:"" help:"Show what integrations wrote for the bot's owner."`
 	Usage         usageCommand         `cmd:"" help:"Show what each installation's actions cost, by month."`
-	Platforms     platformsCommand      `cmd:"" help:"Tell of each integration how its webhooks come in and what it can do."`
+	Platforms     platformsCommand     `cmd:"" help:"Tell of each integration how its webhooks come in and what it can do."`
 	Definition    definitionCommand    `cmd:"" help:"Print an integration's definition as JSON."`
 
 	Provision provisionCommand `cmd:"" help:"Create streams and apply the configuration file. Idempotent."`

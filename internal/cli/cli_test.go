@@ -94,6 +94,25 @@ func TestDefinitionPrintsJSON(t *testing.T) {
 	}
 }
 
+func TestPlatformsPrintsARowForEach(t *testing.T) {
+	t.Parallel()
+	status, table, _ := run(t, "platforms")
+	if lines := strings.Split(strings.TrimSpace(table), "\n"); status != 0 || len(lines) != len(integrations())+1 || !strings.HasPrefix(lines[0], "PLATFORM ") ||
+		!strings.Contains(table, "X-Slack-Signature") || strings.Contains(table, "`") {
+		t.Errorf("it exits with %d and prints\n%s", status, table)
+	}
+	status, lines, _ := run(t, "platforms", "--json")
+	for line := range strings.Lines(lines) {
+		var row struct {
+			Name, Scheme     string
+			Events, Messages []string
+		}
+		if err := json.Unmarshal([]byte(line), &row); err != nil || status != 0 || row.Name == "" || row.Scheme == "" || row.Events == nil || row.Messages == nil {
+			t.Errorf("%d, %v: %s", status, err, line)
+		}
+	}
+}
+
 func TestABuildWithFaultyIntegrationsRunsNothing(t *testing.T) {
 	t.Parallel()
 	var stdout, stderr output

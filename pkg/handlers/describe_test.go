@@ -171,3 +171,26 @@ func TestDefinitionTellsEverything(t *testing.T) {
 		t.Error("the routes are not the identifier")
 	}
 }
+
+func TestWireTellsOfAHandshakeIfThereIsOne(t *testing.T) {
+	t.Parallel()
+	handshake := func(*events.Request, struct{}) (*events.Response, bool) { return nil, false }
+	for name, tc := range map[string]struct {
+		handshake func(*events.Request, struct{}) (*events.Response, bool)
+		wire      handlers.Wire
+		ok        bool
+	}{
+		"neither":                {nil, handlers.Wire{Scheme: "a"}, true},
+		"both":                   {handshake, handlers.Wire{Scheme: "a", Handshake: "b"}, true},
+		"one that is not told":   {handshake, handlers.Wire{Scheme: "a"}, false},
+		"one that there is none": {nil, handlers.Wire{Scheme: "a", Handshake: "b"}, false},
+		"nothing is told at all": {handshake, handlers.Wire{}, true},
+	} {
+		definition, err := handlers.Integration[struct{}]{
+			Name: "acme", Version: "1.0.0", Unverified: true, Handshake: tc.handshake, Wire: tc.wire,
+		}.Definition()
+		if (err == nil) != tc.ok || definition.Wire != tc.wire {
+			t.Errorf("%s: %v, %+v", name, err, definition.Wire)
+		}
+	}
+}

@@ -22,11 +22,11 @@ func Describe(scheme Scheme) string {
 		}
 		return algorithm + what + " in " + code(s.Header)
 	case byHeader:
-		all := Describe(s[0])
-		for _, other := range s[1:] {
-			all += " or " + code(other.Header)
+		headers := make([]string, len(s))
+		for i, spec := range s {
+			headers[i] = code(spec.Header)
 		}
-		return all
+		return strings.TrimSuffix(Describe(s[0]), headers[0]) + strings.Join(headers, " or ")
 	case SharedSecret:
 		return "the secret in " + code(s.Header)
 	case StandardWebhooks:
