@@ -219,7 +219,17 @@ var errScanned = errors.New("scanned")
 // once, then hands over each change until ctx ends, whose cause it returns. It
 // goes on after an outage by itself; entries may come again.
 func (k *Bucket) Watch(ctx context.Context, pattern string, current func(), visit func(Entry)) error {
-	watcher, err := k.kv.Watch(ctx, pattern)
+	return k.watch(ctx, pattern, current, visit)
+}
+
+// Changes hands over each entry that matches the pattern and changes from now
+// on, until ctx ends, whose cause it returns.
+func (k *Bucket) Changes(ctx context.Context, pattern string, visit func(Entry)) error {
+	return k.watch(ctx, pattern, func() {}, visit, jetstream.UpdatesOnly())
+}
+
+func (k *Bucket) watch(ctx context.Context, pattern string, current func(), visit func(Entry), options ...jetstream.WatchOpt) error {
+	watcher, err := k.kv.Watch(ctx, pattern, options...)
 	if err != nil {
 		return k.fail("watch", pattern, err)
 	}

@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -113,6 +114,27 @@ func (b *Broker) Unpark(ctx context.Context, place Place, revision uint64) error
 		return err
 	}
 	return cursors.Delete(ctx, place.key(), revision)
+}
+
+// ParkedAt returns what is parked at a place, or else of its installation's
+// backlog, and whether anything is.
+func (b *Broker) ParkedAt(ctx context.Context, place Place) (p Parked, is bool, err error) {
+	cursors, err := b.Bucket(ctx, Cursors)
+	if err != nil {
+		return Parked{}, false, err
+	}
+	backlog := Place{Queue: place.Queue, Partition: place.Partition, Installation: place.Installation}
+	for _, at := range []Place{place, backlog} {
+		entry, err := cursors.Get(ctx, at.key())
+		if errors.Is(err, ErrNoKey) {
+			continue
+		}
+		if err == nil {
+			p, err = readParked(entry)
+		}
+		return p, err == nil, err
+	}
+	return Parked{}, false, nil
 }
 
 // WatchParked hands over what is parked in a partition, then calls current

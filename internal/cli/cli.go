@@ -1,3 +1,6 @@
+// Package cli is the command line: every process of Towpath and every
+// operator's verb. The binaries in cmd, and those that others build with their
+// own integrations, are this package with a list of integrations.
 package cli
 
 import (
@@ -18,6 +21,10 @@ type commands struct {
 	Dev           devCommand           `cmd:"" help:"Run everything in one process: NATS, ingest, worker, API, and a demo."`
 	Trigger       triggerCommand       `cmd:"" help:"Send a signed sample webhook and watch what becomes of it."`
 	Installations installationsCommand `cmd:"" help:"List the installations, their webhook URLs and their status."`
+	Webhooks      webhooksCommand      `cmd:"" help:"List, show or follow the webhooks that were accepted."`
+	Deliveries    deliveriesCommand    `cmd:"" help:"List, show or follow what workers were asked to do, and what became of it."`
+	Events        eventsCommand        `cmd:"" help:"List, show or follow what bots were told."`
+	Trace         traceCommand         `cmd:"" help:"Show everything that followed from one thing, whichever part of it is named."`
 	DeadLetters   deadLettersCommand   `cmd:"" help:"List, show, send again or remove what was given up."`
 	Replay        replayCommand        `cmd:"" help:"Run deliveries again: here, without consequences, or with --live for real."`
 	Logs          logsCommand          `cmd:"" help:"Show what integrations wrote for the bot's owner."`

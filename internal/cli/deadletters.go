@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,7 +34,7 @@ type letterFlags struct {
 	Until        moment   `help:"Up to when; as --since."`
 	Bot          string   `env:"TOWPATH_BOT" help:"The bot's id; its installations' letters, and those of events that it gave up."`
 	Installation string   `help:"The installation's alias or webhook id."`
-	Operation    string   `help:"What was asked for, such as webhook_received, message_created, or event_received of a bot."`
+	Operation    string   `help:"What was asked for; webhook_received, message_created, event_received of a bot, or another operation."`
 	Reason       string   `help:"A part of the reason."`
 	Key          string   `aliases:"conversation" help:"The ordering key, or the conversation; --conversation is the same."`
 	JSON         bool     `name:"json" help:"One JSON object a line."`
@@ -163,12 +162,7 @@ func (c *showLetters) Run(ctx context.Context, p *program) error {
 			return err
 		}
 		missing = slices.DeleteFunc(missing, func(id string) bool { return id == letter.ID || id == letter.Delivery })
-		shown := letterShown{letterRow: letterRowOf(letter), Errors: letter.Errors, Attributes: map[string]string{}}
-		for name, values := range letter.Header {
-			if !events.SecretHeader(name) {
-				shown.Attributes[name] = strings.Join(values, ", ")
-			}
-		}
+		shown := letterShown{letterRow: letterRowOf(letter), Errors: letter.Errors, Attributes: attributes(letter.Header)}
 		if shown.Body, err = redactedBody(ctx, s.broker, letter); err != nil {
 			shown.NoBody = err.Error()
 		}
@@ -192,61 +186,31 @@ func noSuchLetters(missing []string) error {
 }
 
 // redactedBody returns the body without what is secret, or an error that says
-// why there is none to be shown. A request is stored with its secret headers
-// when its handler verifies it, so what cannot be read is not shown.
+// why there is none to be shown.
 func redactedBody(ctx context.Context, b *broker.Broker, letter broker.Letter) (json.RawMessage, error) {
 	letter, err := b.Whole(ctx, letter)
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case letter.Operation == events.WebhookReceived:
-		var webhook events.Webhook
-		if err := json.Unmarshal(letter.Body, &webhook); err == nil && webhook.Req != nil {
-			return json.Marshal(events.Webhook{Req: webhook.Req.Redacted()})
-		}
-	case letter.Operation != "" && json.Valid(letter.Body):
-		return letter.Body, nil
-	}
-	return nil, fmt.Errorf("its %d bytes are not shown: they cannot be read, so nobody can tell what in them is secret", len(letter.Body))
+	return replay.Body(letter.Operation, false, letter.Body)
 }
 
 // print shows the letter to people.
 func (l letterShown) print(out io.Writer) error {
-	var text strings.Builder
-	fmt.Fprintln(&text, l.ID)
-	field := func(name, value string) {
-		if value != "" {
-			fmt.Fprintf(&text, "  %-14s  %s\n", name, oneLine(value))
-		}
-	}
-	field("delivery", l.Delivery)
-	field("installation", l.Installation)
-	field("operation", string(l.Operation))
-	field("subscription", l.Subscription)
-	field("buried", local(l.Time))
+	page := newSheet(l.ID)
+	page.field("delivery", l.Delivery)
+	page.field("installation", l.Installation)
+	page.field("operation", string(l.Operation))
+	page.field("subscription", l.Subscription)
+	page.field("buried", local(l.Time))
 	if l.Stream != "" {
-		field("stored", fmt.Sprintf("%s, in %s under %d", local(l.Stored), l.Stream, l.Seq))
+		page.field("stored", fmt.Sprintf("%s, in %s under %d", local(l.Stored), l.Stream, l.Seq))
 	}
-	field("reason", l.Reason)
-	field("attempts", strconv.Itoa(l.Attempts))
-	for _, e := range l.Errors {
-		fmt.Fprintf(&text, "    %3d  %s  %s  %s\n", e.Attempt, local(e.At), e.Worker, oneLine(e.Error))
-	}
-	for _, name := range slices.Sorted(maps.Keys(l.Attributes)) {
-		field(name, l.Attributes[name])
-	}
-	if l.Body == nil {
-		field("body", l.NoBody)
-	} else {
-		indented, err := json.MarshalIndent(l.Body, "  ", "  ")
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(&text, "  %s\n", indented)
-	}
-	_, err := fmt.Fprintln(out, text.String())
-	return err
+	page.field("reason", l.Reason)
+	page.field("attempts", strconv.Itoa(l.Attempts))
+	page.failures(l.Errors)
+	page.attributes(l.Attributes)
+	return page.print(out, l.Body, l.NoBody)
 }
 
 // chosen are the flags of what is done to many letters.
