@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -303,7 +304,7 @@ func webhooksView() view {
 	v := entriesView(webhookRow, broker.Webhooks)
 	v.header = "TIME\tID\tINSTALLATION\tKEY\tREQUEST\tBYTES\tPROVIDER'S ID"
 	v.cells = func(r row) []string {
-		return []string{precise(r.Time), r.ID, r.from(), oneLine(r.Key), oneLine(r.Request), fmt.Sprint(r.Bytes), oneLine(r.ProviderID)}
+		return []string{precise(r.Time), r.ID, r.from(), oneLine(r.Key), oneLine(r.Request), strconv.Itoa(r.Bytes), oneLine(r.ProviderID)}
 	}
 	return v
 }
@@ -340,7 +341,7 @@ func deliveriesView() view {
 	return view{
 		header: "TIME\tID\tINSTALLATION\tOPERATION\tSTATUS\tATTEMPTS\tWORKER\tWHY",
 		cells: func(r row) []string {
-			return []string{precise(r.Time), r.ID, r.from(), r.Type, r.Status, fmt.Sprint(r.Attempts), r.Worker, oneLine(r.why())}
+			return []string{precise(r.Time), r.ID, r.from(), r.Type, r.Status, strconv.Itoa(r.Attempts), r.Worker, oneLine(r.why())}
 		},
 		streams: broker.Queues,
 		row: func(ctx context.Context, r *replay.Reader, e replay.Entry) (row, error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,14 +21,14 @@ type Kind string
 
 // The kinds, from cause to effect.
 const (
-	OfWebhook  Kind = "webhook"
-	OfCommand  Kind = "command"  // other work: a bot's message, an action, a registration
-	OfAttempt  Kind = "attempt"  // one run of the handler
-	OfCall     Kind = "call"     // what the handler asked of Towpath
-	OfExchange Kind = "exchange" // what it asked of the platform
-	OfEvent    Kind = "event"    // what a bot was told
-	OfStatus   Kind = "status"   // what became of a message
-	OfLetter   Kind = "dead_letter"
+	OfWebhook    Kind = "webhook"
+	OfCommand    Kind = "command"  // other work: a bot's message, an action, a registration
+	OfAttempt    Kind = "attempt"  // one run of the handler
+	OfCall       Kind = "call"     // what the handler asked of Towpath
+	OfExchange   Kind = "exchange" // what it asked of the platform
+	OfEvent      Kind = "event"    // what a bot was told
+	OfStatus     Kind = "status"   // what became of a message
+	OfDeadLetter Kind = "dead_letter"
 )
 
 // Node is one thing that happened, with what followed from it.
@@ -157,7 +158,7 @@ func (g *gathered) jobNode(j job) *Node {
 }
 
 func letterNode(l broker.Letter) *Node {
-	n := &Node{Kind: OfLetter, Name: "dead letter", ID: l.ID, At: l.Buried, Error: l.Reason}
+	n := &Node{Kind: OfDeadLetter, Name: "dead letter", ID: l.ID, At: l.Buried, Error: l.Reason}
 	n.detail("subscription", l.Subscription)
 	return n
 }
@@ -263,7 +264,9 @@ func hangCall(p planted, attempt *Node, c dispatch.Call) {
 		return
 	}
 	for _, what := range []string{"message", "event", "user", "conversation"} {
-		var entity struct{ ID string }
+		var entity struct {
+			ID string `json:"id"`
+		}
 		if json.Unmarshal(made[what], &entity) != nil || entity.ID == "" {
 			continue
 		}
@@ -283,7 +286,7 @@ func exchangeNode(began time.Time, e dispatch.Exchange) *Node {
 	}
 	n := &Node{Kind: OfExchange, Name: e.Method + " " + target, At: began.Add(e.After), TookMS: ms(e.Took), Error: e.Error}
 	if e.Status != 0 {
-		n.Status = fmt.Sprint(e.Status)
+		n.Status = strconv.Itoa(e.Status)
 	}
 	if e.Status >= 400 && n.Error == "" {
 		n.Error = strings.TrimSpace(e.Answer)
