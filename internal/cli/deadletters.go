@@ -34,7 +34,7 @@ type letterFlags struct {
 	Until        moment   `help:"Up to when; as --since."`
 	Bot          string   `env:"TOWPATH_BOT" help:"The bot's id; its installations' letters, and those of events that it gave up."`
 	Installation string   `help:"The installation's alias or webhook id."`
-	Operation    string   `help:"What was asked for; webhook_received, message_created, event_received of a bot, or another operation."`
+	Operation    string   `help:"What was asked for, such as webhook_received, message_created, or event_received of a bot."`
 	Reason       string   `help:"A part of the reason."`
 	Key          string   `aliases:"conversation" help:"The ordering key, or the conversation; --conversation is the same."`
 	JSON         bool     `name:"json" help:"One JSON object a line."`

@@ -82,7 +82,7 @@ type pageFlags struct {
 }
 
 type deliveryFlags struct {
-	Operation string   `aliases:"type" help:"What was asked for; webhook_received, message_created, action_triggered or another operation. --type is the same."`
+	Operation string   `aliases:"type" env:"TOWPATH_DELIVERY_OPERATION" help:"What was asked for, such as webhook_received, message_created or action_triggered; --type is the same."`
 	Status    []string `help:"How far it is: waiting, at_work, backing_off, parked, done, dead_letter, sent_again, duplicate, forgotten; several with commas."`
 }
 

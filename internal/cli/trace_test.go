@@ -145,7 +145,7 @@ func TestATraceIsTheSameFromWhateverPart(t *testing.T) {
 		"  attempt 1: done",
 		"    getOrCreateConversation",
 		"    getOrCreateUser",
-		"    createMessage",
+		"    getOrCreateMessage",
 		"      message_created → bot demo: processed",
 		"        message_created → slack: done",
 		"          attempt 1: done",
@@ -268,4 +268,32 @@ func TestATraceTellsOfAttemptsWithoutARecording(t *testing.T) {
 	if text := m.look("trace", "dlv_2"); !strings.Contains(text, "not known what they did") {
 		t.Errorf("nothing is said of what is missing in:\n%s", text)
 	}
+}
+
+func TestATraceSetsAReplayApart(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.must("trigger", "slack", "message", "hello")
+	var webhook struct{ ID string }
+	if err := json.Unmarshal([]byte(s.must("webhooks", "--json")), &webhook); err != nil {
+		t.Fatal(err)
+	}
+	s.must("replay", webhook.ID, "--live", "--yes")
+	var again struct{ ID string }
+	if err := json.Unmarshal([]byte(s.must("webhooks", "--json", "--limit=1")), &again); err != nil || again.ID == webhook.ID {
+		t.Fatal(again, err)
+	}
+	until(t, "both ways of the webhook", func() bool {
+		var thread struct{ Tree []node }
+		text := s.must("trace", again.ID, "--json")
+		if err := json.Unmarshal([]byte(text), &thread); err != nil {
+			t.Fatal(err, text)
+		}
+		if len(thread.Tree) != 2 {
+			return false
+		}
+		then, now := thread.Tree[0], thread.Tree[1]
+		return then.ID == webhook.ID && now.ID == again.ID && now.Detail["replayed"] != nil &&
+			then.MS == 0 && now.MS > 0 && len(then.find("event")) == 1 && len(now.find("call")) == 3
+	})
 }

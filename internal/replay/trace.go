@@ -135,7 +135,8 @@ func (g *gathered) gather(ctx context.Context) error {
 			break
 		}
 		reading := Selection{Since: since, Until: until, Of: of, trace: g.root.TraceID()}
-		copies := Selection{Since: since, Until: until, IDs: []string{g.root.Event.ID()}, Of: []Party{{Webhook: g.root.Webhook()}}}
+		// The platform may have sent it again, or somebody replayed it.
+		copies := Selection{Since: since, Until: until, trace: reading.trace, Of: []Party{{Webhook: g.root.Webhook()}}}
 		if g.root.Event.Subject() != "" {
 			copies.Keys = []string{g.root.Event.Subject()}
 		}

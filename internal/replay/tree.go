@@ -96,9 +96,13 @@ func (g *gathered) thread() *Thread {
 		node := p.told[t.Event.ID()]
 		g.under(p, t.Entry, node, top).add(node)
 	}
-	thread := &Thread{Trace: g.root.TraceID(), Began: g.root.Stored, Notes: g.notes}
-	thread.Tree = top.Children
-	thread.MS = settle(top, g.root.Stored)
+	thread := &Thread{Trace: g.root.TraceID(), Began: g.root.Stored, Notes: g.notes, Tree: top.Children}
+	for _, n := range thread.Tree {
+		if n.At.Before(thread.Began) { // what was replayed
+			thread.Began = n.At
+		}
+	}
+	thread.MS = settle(top, thread.Began)
 	return thread
 }
 
@@ -138,6 +142,7 @@ func (g *gathered) jobNode(j job) *Node {
 	n.detail("place", fmt.Sprintf("%s %d", j.Stream, j.Seq))
 	n.detail("waits", j.Why)
 	n.detail("retryOf", events.Extension(j.Event, broker.RetryOf))
+	n.detail("replayed", events.Extension(j.Event, broker.Replayed))
 	if !j.Until.IsZero() {
 		n.detail("until", j.Until.UTC().Format(time.RFC3339Nano))
 	}
@@ -299,7 +304,7 @@ func (g *gathered) under(p planted, e Entry, n, top *Node) *Node {
 	id := e.Event.ID()
 	cause := e.Cause()
 	switch made := p.made[id]; {
-	case e.Stream == g.root.Stream && e.Seq == g.root.Seq, id == g.root.Event.ID():
+	case id == g.root.Event.ID(), e.Operation == events.WebhookReceived:
 		return top
 	case made != nil:
 		return made
