@@ -54,7 +54,7 @@ func nothing() map[claim]string {
 func shown() map[string]map[claim]string {
 	return map[string]map[claim]string{
 		"generic": {
-			ofScheme:    "TestVerifyRefuses TestASecretInTheQueryIsComparedAndNotStored TestConfigureSaysWhatToDo",
+			ofScheme:    "TestVerifyRefuses TestASecretInTheQueryIsComparedAndNotStored TestConfigureSaysWhatToDo TestVectors",
 			ofHandshake: "TestHandshakeIsAnsweredOnceItIsVerified",
 			ofTolerance: "TestVerifyRefuses",
 			ofDedupID:   "TestSplit TestEventIsReceivedOnce",

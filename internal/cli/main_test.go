@@ -14,6 +14,7 @@ import (
 
 	"github.com/towpath/towpath/internal/cli"
 	"github.com/towpath/towpath/pkg/handlers"
+	"github.com/towpath/towpath/pkg/handlers/generic"
 	"github.com/towpath/towpath/pkg/handlers/shopify"
 	"github.com/towpath/towpath/pkg/handlers/slack"
 )
@@ -21,7 +22,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func integrations() []handlers.Registrable {
-	return []handlers.Registrable{slack.Integration, shopify.Integration}
+	return []handlers.Registrable{generic.Integration, slack.Integration, shopify.Integration}
 }
 
 // output is written by one goroutine and read by another.

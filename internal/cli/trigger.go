@@ -10,6 +10,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	neturl "net/url"
 	"slices"
 	"strings"
 	"time"
@@ -131,10 +132,16 @@ func (c *triggerCommand) post(ctx context.Context, target string, sample *events
 	if err != nil {
 		return "", err
 	}
-	request.Header = sample.Header
+	request.Header, request.URL.RawQuery = sample.Header, sample.Query
+	if sample.Path != "/" {
+		request.URL = request.URL.JoinPath(sample.Path)
+	}
 	show.begin()
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
+		if whole, ok := errors.AsType[*neturl.Error](err); ok {
+			err = whole.Err // without the URL, which may have a secret in its query
+		}
 		return "", fmt.Errorf("ingest cannot be reached: %w", err)
 	}
 	defer response.Body.Close()

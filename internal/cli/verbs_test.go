@@ -180,3 +180,25 @@ installations:
 		t.Errorf("trigger exits with %d: %s", status, stderr)
 	}
 }
+
+// Some platforms say in the URL what others say in headers.
+func TestTriggerSendsTheQueryToo(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "towpath.yaml")
+	err := os.WriteFile(file, []byte(`{bots: [{id: demo, token: 0123456789abcdef}], installations: [{bot: demo, integration: generic, configuration:
+		{secret: query-SECRET, sharedSecret: {query: key}, event: {field: type}, id: {field: id}}}]}`), 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dev := begin(t, "dev", "--dir", dir, "--config", file, "--ingest=127.0.0.1:0", "--api=127.0.0.1:0", "--ops=127.0.0.1:0", "--nats=127.0.0.1:0")
+	until(t, "dev", func() bool { _, err := os.Stat(filepath.Join(dir, "dev.json")); return err == nil })
+	status, steps, stderr := run(t, "trigger", "generic", "event", "--dir", dir)
+	if status != 0 || !strings.Contains(steps, "event fired") {
+		t.Errorf("trigger exits with %d: %s%s", status, steps, stderr)
+	}
+	status, _, stderr = run(t, "trigger", "generic", "event", "--ingest=http://"+free(t), "--dir", dir)
+	if status != 1 || !strings.Contains(stderr, "ingest cannot be reached") || strings.Contains(stderr+dev.stderr.String(), "SECRET") {
+		t.Errorf("trigger exits with %d and tells %s", status, stderr)
+	}
+}

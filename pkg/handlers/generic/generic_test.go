@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -171,6 +173,51 @@ func TestVerifyTakesBothSecretsWhileOneIsRotated(t *testing.T) {
 		if o := install(t, name).Webhook(r); o.Refused != nil || o.Err != nil {
 			t.Errorf("%s: %v, %v", name, o.Refused, o.Err)
 		}
+	}
+}
+
+// The vectors say themselves how they are signed.
+func TestVectors(t *testing.T) {
+	t.Parallel()
+	file, err := os.ReadFile(filepath.Join(handlerstest.Data(t), "vectors.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []struct {
+		handlerstest.Vector
+		Scheme struct {
+			Header    string `json:"header"`
+			Algorithm string `json:"algo"`
+			Encoding  string `json:"encoding"`
+			Prefix    string `json:"prefix"`
+		} `json:"scheme"`
+	}
+	if err := json.Unmarshal(file, &all); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, v := range all {
+		if v.Platform != "generic-hmac" {
+			continue
+		}
+		n++
+		configuration, err := json.Marshal(map[string]any{"secret": v.Secret, "signature": map[string]string{
+			"header": v.Scheme.Header, "algorithm": v.Scheme.Algorithm, "encoding": v.Scheme.Encoding, "prefix": v.Scheme.Prefix,
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		installed, err := generic.Integration.Configure(configuration)
+		if err != nil {
+			t.Errorf("%s: %v", v.ID, err)
+			continue
+		}
+		if err := installed.Verify(v.Request(), time.Unix(v.Now, 0)); (err == nil) != v.Valid {
+			t.Errorf("%s: got %v, want valid: %v", v.ID, err, v.Valid)
+		}
+	}
+	if n == 0 {
+		t.Error("there are no vectors")
 	}
 }
 
