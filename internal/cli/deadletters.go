@@ -22,6 +22,7 @@ import (
 type deadLettersCommand struct {
 	List  listLetters  `cmd:"" default:"withargs" help:"List the deliveries that were given up, the newest first."`
 	Show  showLetters  `cmd:"" help:"Show dead letters whole: each attempt's error, and the body."`
+	Tail  tailLetters  `cmd:"" help:"Show dead letters as they are buried, until interrupted."`
 	Retry retryLetters `cmd:"" help:"Send what was given up again, in its order, under its own ids."`
 	Drop  dropLetters  `cmd:"" help:"Remove dead letters for ever."`
 }
@@ -111,7 +112,7 @@ func (c *listLetters) Run(ctx context.Context, p *program) error {
 	defer s.close()
 	table := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	if !c.JSON {
-		fmt.Fprintln(table, "TIME\tID\tDELIVERY\tINSTALLATION\tOPERATION\tATTEMPTS\tREASON")
+		fmt.Fprintln(table, lettersHeader)
 	}
 	listed := 0
 	for letter, err := range letters.Newest(ctx, s.broker) {
@@ -123,14 +124,48 @@ func (c *listLetters) Run(ctx context.Context, p *program) error {
 				return err
 			}
 		} else {
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n", local(letter.Buried), letter.ID, oneLine(letter.Delivery),
-				letter.Installation, letter.Operation, letter.Attempts, oneLine(letter.Reason))
+			fmt.Fprintln(table, strings.Join(letterCells(letter), "\t"))
 		}
 		if listed++; listed == c.Limit {
 			break
 		}
 	}
 	return table.Flush()
+}
+
+const lettersHeader = "TIME\tID\tDELIVERY\tINSTALLATION\tOPERATION\tATTEMPTS\tREASON"
+
+func letterCells(l broker.Letter) []string {
+	return []string{
+		local(l.Buried), l.ID, oneLine(l.Delivery), l.Installation, string(l.Operation), strconv.Itoa(l.Attempts), oneLine(l.Reason),
+	}
+}
+
+type tailLetters struct{ letterFlags }
+
+// Run follows the letters.
+func (c *tailLetters) Run(ctx context.Context, p *program) error {
+	s, letters, err := c.open(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	lines := growing{out: p.stdout}
+	if !c.JSON {
+		if err := lines.print(strings.Split(lettersHeader, "\t")); err != nil {
+			return err
+		}
+	}
+	err = letters.Follow(ctx, s.broker, func(letter broker.Letter) error {
+		if c.JSON {
+			return json.NewEncoder(p.stdout).Encode(letterRowOf(letter))
+		}
+		return lines.print(letterCells(letter))
+	})
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 // oneLine makes text from elsewhere fit to be a part of a line.

@@ -340,3 +340,27 @@ func TestALetterThatCannotBeSentStaysAndSaysWhy(t *testing.T) {
 		t.Errorf("shown as %s", text)
 	}
 }
+
+func TestLettersAreFollowed(t *testing.T) {
+	t.Parallel()
+	c := newCemetery(t)
+	c.webhook("hook_work", "k", "dlv_old", "Timeout")
+	work, all := begin(t, "dead-letters", "tail", "--bot=demo", c.nats), begin(t, "dead-letters", "tail", "--json", "--reason=order", c.nats)
+	n := 0
+	until(t, "the letters", func() bool {
+		n++
+		c.webhook("hook_work", "k", fmt.Sprint("dlv_work", n), "Timeout")
+		c.webhook("hook_home", "k", fmt.Sprint("dlv_home", n), "the order is unknown")
+		c.event("demo", fmt.Sprint("evt_", n))
+		text := work.stdout.String()
+		return strings.Contains(text, "dlv_work") && strings.Contains(text, "evt_") && strings.Contains(all.stdout.String(), `"delivery":"dlv_home`)
+	})
+	work.end()
+	all.end()
+	if text := work.stdout.String(); strings.Contains(text, "dlv_home") || strings.Contains(text, "dlv_old") || !strings.HasPrefix(text, "TIME ") {
+		t.Errorf("followed of the bot:\n%s", text)
+	}
+	if text := all.stdout.String(); strings.Contains(text, "dlv_work") {
+		t.Errorf("followed by reason:\n%s", text)
+	}
+}

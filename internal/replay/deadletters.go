@@ -44,6 +44,22 @@ func (l Letters) Newest(ctx context.Context, b *broker.Broker) iter.Seq2[broker.
 	}
 }
 
+// Follow hands over the letters that are buried from now on, until ctx ends or
+// visit returns an error.
+func (l Letters) Follow(ctx context.Context, b *broker.Broker, visit func(broker.Letter) error) error {
+	last, err := b.LastSeq(ctx, broker.DeadLetters)
+	if err != nil {
+		return err
+	}
+	r := broker.Range{After: last, Subjects: disjoint(l.messages().Subjects)}
+	return b.Follow(ctx, broker.DeadLetters, r, func(m broker.Message) error {
+		if letter := m.Letter(); l.match(letter) {
+			return visit(letter)
+		}
+		return nil
+	})
+}
+
 // messages is what of the stream has to be read.
 func (l Letters) messages() broker.Range {
 	r := broker.Range{Since: l.since(), Until: l.Until}
