@@ -57,16 +57,22 @@ type stallBuild struct {
 	// total is what the bot is told that an order costs.
 	total func(order) string
 	ran   func(order, handlers.Delivery)
+	// handler takes the place of the one that all others have.
+	handler func(context.Context, handlers.WebhookProps[stallConfig]) (*events.Response, error)
 }
 
 func (b stallBuild) integration() handlers.Integration[stallConfig] {
+	handler := b.take
+	if b.handler != nil {
+		handler = b.handler
+	}
 	return handlers.Integration[stallConfig]{
 		Name: "stall", Version: "1.0.0", Unverified: true, Events: []events.Declared{orderTaken},
 		Channels: handlers.Channels[stallConfig]{"counter": {
 			ConversationTags: []string{"customer"}, MessageTags: []string{"id"},
 			Messages: handlers.Messages[stallConfig]{"text": handlers.NewMessage(b.send)},
 		}},
-		UserTags: []string{"customer"}, Handler: b.take,
+		UserTags: []string{"customer"}, Handler: handler,
 	}
 }
 

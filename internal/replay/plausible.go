@@ -23,7 +23,7 @@ func (p *playback) makeUp(call client.Call, input, like json.RawMessage, out any
 	if err := json.Unmarshal(input, &given); err != nil {
 		return fmt.Errorf("hold back %s: %w", call.Operation.Name, err)
 	}
-	if call.Operation.Name == "callAction" && like == nil {
+	if call.Operation.Name == "callAction" && len(like) == 0 {
 		return client.NewError(client.Internal, "callAction: %s: nobody can tell what the action would have answered", NotRecorded)
 	}
 	blank, err := json.Marshal(call.Operation.NewOutput())
@@ -34,7 +34,7 @@ func (p *playback) makeUp(call client.Call, input, like json.RawMessage, out any
 	if err := json.Unmarshal(blank, &answer); err != nil {
 		return err
 	}
-	if like != nil {
+	if len(like) > 0 {
 		if err := json.Unmarshal(like, &answer); err != nil {
 			return err
 		}
@@ -52,7 +52,7 @@ func (p *playback) makeUp(call client.Call, input, like json.RawMessage, out any
 			return err
 		}
 	}
-	if like == nil && strings.HasPrefix(call.Operation.Name, "getOrCreate") {
+	if len(like) == 0 && strings.HasPrefix(call.Operation.Name, "getOrCreate") {
 		answer["meta"] = json.RawMessage(`{"created":true}`)
 	}
 	whole, err := json.Marshal(answer)

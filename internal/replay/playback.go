@@ -120,7 +120,7 @@ func (p *playback) Do(ctx context.Context, call client.Call, in, out any) error 
 		if recorded != nil {
 			like = recorded.Output
 		}
-		if source == NotRecorded {
+		if len(like) == 0 { // also where it was refused then
 			source = MadeUp
 		}
 		return p.makeUp(call, []byte(input), like, out)

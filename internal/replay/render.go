@@ -46,8 +46,8 @@ func (s Shadowed) Print(out io.Writer) error {
 	if s.Unable == "" {
 		for _, step := range s.steps() {
 			line(step.what, step.title)
-			if step.asked != "" {
-				line("", step.asked)
+			for _, part := range wrapped(step.asked) {
+				line("", part)
 			}
 			if step.told != "" {
 				line("       →", step.told)
@@ -89,7 +89,7 @@ func (s Shadowed) steps() []step {
 	}
 	for i, c := range s.Now.Calls {
 		one := step{
-			after: c.After, what: "read", title: titled(describeCall(c), note(i)), asked: brief(string(c.Input)),
+			after: c.After, what: "read", title: titled(describeCall(c), note(i)), asked: string(c.Input),
 			told: answerIn(c), note: note(i).Source,
 		}
 		if c.Effect {
@@ -103,7 +103,7 @@ func (s Shadowed) steps() []step {
 	for i, e := range s.Now.Exchanges {
 		n := note(len(s.Now.Calls) + i)
 		one := step{
-			after: e.After, what: "platform", title: titled(e.Method+" "+e.URL, n), asked: brief(e.Body),
+			after: e.After, what: "platform", title: titled(e.Method+" "+e.URL, n), asked: e.Body,
 			told: strings.TrimSpace(fmt.Sprintf("%d %s", e.Status, brief(e.Answer))), note: n.Source,
 		}
 		if e.Status == 0 {
@@ -213,6 +213,20 @@ func apart(a, b string) (string, string) {
 		from--
 	}
 	return "…" + cut(a[from:], width/2), "…" + cut(b[from:], width/2)
+}
+
+// wrapped cuts a text to a few lines.
+func wrapped(text string) (lines []string) {
+	const most = 4
+	for runes := []rune(cut(text, most*width)); len(runes) > 0; {
+		n := min(len(runes), width)
+		if len(runes) == width+1 {
+			n++ // no line of an ellipsis alone
+		}
+		lines = append(lines, string(runes[:n]))
+		runes = runes[n:]
+	}
+	return lines
 }
 
 func brief(text string) string { return cut(text, width) }

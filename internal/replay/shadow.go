@@ -139,16 +139,20 @@ func logger(out *bytes.Buffer) *logrus.Logger {
 	kept := logrus.New()
 	kept.SetOutput(out)
 	kept.SetReportCaller(true)
+	kept.SetLevel(logrus.DebugLevel)
 	kept.SetFormatter(handlersLines{})
 	return kept
 }
 
 // handlersLines writes a handler's lines without what is the same in all of
-// them.
+// them, and leaves out what is logged around the handler.
 type handlersLines struct{}
 
 // Format implements logrus.Formatter.
 func (handlersLines) Format(e *logrus.Entry) ([]byte, error) {
+	if e.Caller != nil && isBetween(e.Caller.Function) {
+		return nil, nil
+	}
 	var line strings.Builder
 	line.WriteString(strings.ToUpper(e.Level.String()) + " " + strings.ReplaceAll(e.Message, "\n", " "))
 	for _, name := range slices.Sorted(maps.Keys(e.Data)) {
