@@ -94,7 +94,8 @@ func TestFromALostOrderToTheFailingLineInFourCommands(t *testing.T) {
 		fmt.Sprintf("log       DEBUG one order is not told of  at scenario_test.go:%d\n", line+2), "now       done")
 	// It is mended. What else does that change?
 	status, stdout, stderr := m.run(mended, "replay", "--since=1h", "--compare")
-	says(stdout+stderr, "same=46 changed=5 not_recorded=0\n", "  ~ createEvent orderTaken", `"ReferenceNotFound: user \"guest\" not found" → (nothing)`, `"guest" → (nothing)`)
+	says(stdout+stderr, "same=46 changed=5 not_recorded=0\n",
+		"  ~ createEvent orderTaken\n      userId  \"guest\" → (nothing)\n              refused: ReferenceNotFound: user \"guest\" not found → (nothing)\n")
 	for _, id := range lost {
 		says(stdout, id+"  webhook_received  stall of demo")
 	}

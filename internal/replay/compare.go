@@ -35,6 +35,7 @@ type deed struct {
 	kind     string // deeds of one kind are compared with each other
 	what     string
 	value    any
+	failed   string // why it was not done, as "refused: …"
 	from, to time.Duration
 }
 
@@ -102,20 +103,22 @@ func deeds(r dispatch.Recording) []deed {
 			continue
 		}
 		value, _ := decodeJSON(c.Input)
+		failed := ""
 		if c.Error != nil {
-			value = map[string]any{"": value, "refused": string(c.Error.Type) + ": " + c.Error.Message}
+			failed = "refused: " + string(c.Error.Type) + ": " + c.Error.Message
 		}
-		all = append(all, deed{c.Operation, describeCall(c), value, c.After, c.After + c.Took})
+		all = append(all, deed{c.Operation, describeCall(c), value, failed, c.After, c.After + c.Took})
 	}
 	for _, e := range r.Exchanges {
 		if e.Method == http.MethodGet || e.Method == http.MethodHead {
 			continue
 		}
 		value := map[string]any{"url": e.URL, "body": textual(e.Body)}
+		failed := ""
 		if e.Status == 0 {
-			value["failed"] = e.Error
+			failed = "no answer: " + e.Error
 		}
-		all = append(all, deed{e.Method + " " + pathOf(e.URL), e.Method + " " + e.URL, value, e.After, e.After + e.Took})
+		all = append(all, deed{e.Method + " " + pathOf(e.URL), e.Method + " " + e.URL, value, failed, e.After, e.After + e.Took})
 	}
 	slices.SortStableFunc(all, func(a, b deed) int { return cmp.Compare(a.from, b.from) })
 	return all
@@ -180,7 +183,7 @@ func (v versus) align(then, now []deed) []Difference {
 type change struct{ then, now *deed }
 
 func (v versus) alike(then, now deed) bool {
-	return then.kind == now.kind && len(v.fields("", then.value, now.value, nil)) == 0
+	return then.kind == now.kind && len(v.between(&then, &now)) == 0
 }
 
 // pair finds for what was done what is done in its place.
@@ -230,11 +233,11 @@ func (v versus) differences(changes []change) []Difference {
 		var d Difference
 		switch {
 		case c.then == nil:
-			d = Difference{"new", c.now.what, v.fields("", nil, c.now.value, nil)}
+			d = Difference{"new", c.now.what, v.between(nil, c.now)}
 		case c.now == nil:
-			d = Difference{"gone", c.then.what, v.fields("", c.then.value, nil, nil)}
+			d = Difference{"gone", c.then.what, v.between(c.then, nil)}
 		default:
-			d = Difference{"changed", c.then.what, v.fields("", c.then.value, c.now.value, nil)}
+			d = Difference{"changed", c.then.what, v.between(c.then, c.now)}
 			if len(d.Fields) == 0 {
 				d.Kind = "moved"
 			}
@@ -242,6 +245,22 @@ func (v versus) differences(changes []change) []Difference {
 		all = append(all, d)
 	}
 	return all
+}
+
+// between returns where two deeds differ. Either may be nil.
+func (v versus) between(then, now *deed) []Field {
+	var a, b deed
+	if then != nil {
+		a = *then
+	}
+	if now != nil {
+		b = *now
+	}
+	found := v.fields("", a.value, b.value, nil)
+	if !v.same(a.failed, b.failed) {
+		found = append(found, Field{"", a.failed, b.failed})
+	}
+	return found
 }
 
 // fields walks two values and returns where they differ.

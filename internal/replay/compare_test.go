@@ -117,7 +117,7 @@ func TestTheEndOfAnAttemptIsComparedToo(t *testing.T) {
 	shadowed := replay.Shadowed{Delivery: "dlv_1", Then: &then, Now: now}
 	differences := shadowed.Compare()
 	want := []string{
-		`changed createEvent[{refused  "InvalidPayload: no"}]`,
+		`changed createEvent[{  refused: InvalidPayload: no}]`,
 		`changed answer[{body.ok true false} {headers.x-a "1" } {status 200 500}]`,
 		`changed decision[{ "done" "retry"} {error  "no"}]`,
 	}
