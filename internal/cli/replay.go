@@ -18,7 +18,7 @@ import (
 
 type replayCommand struct {
 	systemFlags
-	IDs          []string `arg:"" optional:"" name:"id" help:"Ids of deliveries, of their dead letters, or what the platform calls the webhook."`
+	IDs          []string `arg:"" optional:"" name:"id" help:"Ids of deliveries, of their dead letters, of what they told the bot, or what the platform calls the webhook."`
 	Since        moment   `help:"How far back; 90m, 7d, or a time such as 2026-01-31T12:00:00Z."`
 	Until        moment   `help:"Up to when; as --since."`
 	Bot          string   `env:"TOWPATH_BOT" help:"The bot's id."`
@@ -262,7 +262,7 @@ func (c *replayCommand) live(ctx context.Context, p *program, s *system, selecte
 	progress := replay.NewProgress(p.stderr, p.watched(), total, nil)
 	defer progress.Hide()
 	done := 0
-	err = run.Put(ctx, pacer(c.Rate), func(found replay.Found, r broker.Receipt) error {
+	err = run.Put(ctx, pacer(c.Rate), func(found replay.Entry, r broker.Receipt) error {
 		done++
 		progress.Step(done)
 		if c.JSON {

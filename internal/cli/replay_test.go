@@ -97,7 +97,16 @@ func TestReplayingLeavesNoTraceAndTellsExactlyWhatChanged(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" || status != 1 {
 		t.Errorf("changed code exits with %d: %s (-want +got)\n%s", status, stderr, diff)
 	}
-	status, stdout, _ = m.run(dearer, "replay", "order-1008", "order-1007", "order-1009", "--compare")
+	told := ""
+	for message, err := range m.Oldest(t.Context(), broker.Events, broker.Range{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e, err := message.Event(); err == nil && strings.Contains(string(e.Data()), `"order":1009`) {
+			told = e.ID()
+		}
+	}
+	status, stdout, _ = m.run(dearer, "replay", "order-1008", "order-1007", told, "--compare")
 	for _, part := range []string{ids[7] + "  webhook_received  stall of demo", "  - createEvent orderTaken", "  ~ createEvent orderTaken", `      payload.total  "5.00" → "6.00"`, "same=1 changed=2 not_recorded=0"} {
 		if status != 1 || !strings.Contains(stdout, part) {
 			t.Errorf("%q is missing in:\n%s", part, stdout)
@@ -219,7 +228,7 @@ func TestReplayRefusesWhatItsFlagsCannotMean(t *testing.T) {
 		"--live --run=x dlv_1":        "knows what was selected",
 		"--live --compare --since=1h": "without consequences",
 		"--since=1h --type=fax":       `"fax" is no operation`,
-		"dlv_nobody":                  "no delivery dlv_nobody",
+		"dlv_nobody":                  "nothing that is called dlv_nobody is stored",
 		"--dead-letters":              "no such dead letter",
 		"--dead-letters dead_x":       "no dead letter dead_x",
 	} {

@@ -1,11 +1,13 @@
 package cli_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,9 +47,32 @@ func takeOrder(mended bool) func(context.Context, handlers.WebhookProps[stallCon
 	}
 }
 
-// docs/debugging.md tells this story with these commands.
+// story returns the commands of the story that docs/debugging.md tells.
+func story(t *testing.T) (commands [][]string) {
+	t.Helper()
+	page, err := os.ReadFile("../../docs/debugging.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, told, found := strings.Cut(string(page), "\n## A story\n")
+	told, _, _ = strings.Cut(told, "\n## ")
+	if !found {
+		t.Fatal("docs/debugging.md tells no story")
+	}
+	for line := range strings.Lines(told) {
+		if command, ok := strings.CutPrefix(line, "$ towpath "); ok {
+			commands = append(commands, strings.Fields(command))
+		}
+	}
+	return commands
+}
+
 func TestFromALostOrderToTheFailingLineInFourCommands(t *testing.T) {
 	t.Parallel()
+	commands := story(t)
+	if len(commands) != 4 {
+		t.Fatalf("the story needs the commands %q", commands)
+	}
 	m := newMarket(t)
 	broken, mended := stallBuild{handler: takeOrder(false)}, stallBuild{handler: takeOrder(true)}
 	stop := m.work(broken)
@@ -65,42 +90,41 @@ func TestFromALostOrderToTheFailingLineInFourCommands(t *testing.T) {
 	m.settled(ids...)
 	stop()
 	before := m.hash()
-	says := func(text string, parts ...string) {
+
+	delivery := regexp.MustCompile(`dlv_\w+`)
+	follow := func(b stallBuild, n int, status int, parts ...string) string {
 		t.Helper()
+		for i, word := range commands[n] {
+			commands[n][i] = delivery.ReplaceAllString(word, ids[42])
+		}
+		got, stdout, stderr := m.run(b, commands[n]...)
+		if got != status {
+			t.Errorf("%v exits with %d", commands[n], got)
+		}
 		for _, part := range parts {
-			if !strings.Contains(text, part) {
-				t.Errorf("%q is missing in:\n%s", part, text)
+			if !strings.Contains(stdout+stderr, part) {
+				t.Errorf("%q is missing in what %v prints:\n%s%s", part, commands[n], stdout, stderr)
 			}
 		}
+		return stdout
 	}
-
-	// Order 1042 has no event. Did it arrive?
-	_, stdout, stderr := m.run(broken, "webhooks", "list", "--since=1h", `--contains="id":1042`)
-	delivery := regexp.MustCompile(`dlv_\w+`).FindString(stdout)
-	if delivery != ids[42] {
-		t.Fatalf("the list leads to %q, want %s:\n%s%s", delivery, ids[42], stdout, stderr)
+	if listed := delivery.FindAllString(follow(broken, 0, 0, "order-1042"), -1); !slices.Equal(listed, ids[42:43]) {
+		t.Errorf("the list leads to %v, want %s", listed, ids[42])
 	}
-	// What became of it?
-	_, stdout, stderr = m.run(broken, "trace", delivery)
-	says(stdout+stderr, "attempt 1", "done", "createEvent", "ReferenceNotFound")
-	// Which line was that?
-	_, stdout, stderr = m.run(broken, "replay", delivery)
+	follow(broken, 1, 0, "attempt 1", "done", "createEvent", `ReferenceNotFound: user "guest" not found`)
 	source, err := os.ReadFile("scenario_test.go")
 	if err != nil {
 		t.Fatal(err)
 	}
-	line := 1 + strings.Count(string(source[:strings.Index(string(source), "// the failing line")]), "\n")
-	says(stdout+stderr, fmt.Sprintf("effect    createEvent orderTaken  at scenario_test.go:%d\n", line), `"userId":"guest"`, `→  ReferenceNotFound: user "guest" not found`,
-		fmt.Sprintf("log       DEBUG one order is not told of  at scenario_test.go:%d\n", line+2), "now       done")
-	// It is mended. What else does that change?
-	status, stdout, stderr := m.run(mended, "replay", "--since=1h", "--compare")
-	says(stdout+stderr, "same=46 changed=5 not_recorded=0\n",
-		"  ~ createEvent orderTaken\n      userId  \"guest\" → (nothing)\n              refused: ReferenceNotFound: user \"guest\" not found → (nothing)\n")
-	for _, id := range lost {
-		says(stdout, id+"  webhook_received  stall of demo")
-	}
-	if status != 1 {
-		t.Errorf("it exits with %d", status)
+	line := 1 + strings.Count(string(source[:bytes.Index(source, []byte("// the failing line"))]), "\n")
+	follow(broken, 2, 0,
+		fmt.Sprintf("  effect    createEvent orderTaken  at scenario_test.go:%d\n", line), `"userId":"guest"`,
+		"         →  ReferenceNotFound: user \"guest\" not found\n",
+		fmt.Sprintf("  log       DEBUG one order is not told of  at scenario_test.go:%d\n", line+2), "now       done")
+	changes := follow(mended, 3, 1, "same=46 changed=5 not_recorded=0\n", "5 of 51 deliveries come out otherwise now than then",
+		"  ~ createEvent orderTaken\n      userId  \"guest\" → (nothing)\n      refused: ReferenceNotFound: user \"guest\" not found → (nothing)\n")
+	if changed := delivery.FindAllString(changes, -1); !slices.Equal(changed, lost) {
+		t.Errorf("%v change, want %v", changed, lost)
 	}
 	if m.hash() != before {
 		t.Error("looking changed something")

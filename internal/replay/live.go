@@ -107,7 +107,7 @@ func (r *Run) Left(ctx context.Context) (left, leftOut map[events.Operation]int,
 // takes tells what a run may do again. A message that was acked is never sent
 // again, and one that failed has a dead letter to be retried; registrations
 // have a verb of their own. What is a replay already is taken when it is named.
-func (r *Run) takes(found Found) bool {
+func (r *Run) takes(found Entry) bool {
 	switch found.Operation {
 	case events.MessageCreated, events.Register, events.Unregister, events.Ping:
 		return false
@@ -119,7 +119,7 @@ func (r *Run) takes(found Found) bool {
 // Put puts what is left into the queues, and calls each after every delivery.
 // It ends with ctx between two deliveries. An error that is [broker.ErrConflict]
 // means that somebody else is at the same run.
-func (r *Run) Put(ctx context.Context, pause func(context.Context) error, each func(Found, broker.Receipt) error) error {
+func (r *Run) Put(ctx context.Context, pause func(context.Context) error, each func(Entry, broker.Receipt) error) error {
 	for found, err := range r.Deliveries.Oldest(ctx, r.broker, r.store, r.After) {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -149,7 +149,7 @@ func (r *Run) Put(ctx context.Context, pause func(context.Context) error, each f
 }
 
 // put puts one delivery into its queue and notes that it is there.
-func (r *Run) put(ctx context.Context, found Found) (broker.Receipt, error) {
+func (r *Run) put(ctx context.Context, found Entry) (broker.Receipt, error) {
 	if r.revision == 0 { // before the first, so that it can be gone on with
 		if err := r.save(ctx); err != nil {
 			return broker.Receipt{}, err
@@ -163,13 +163,13 @@ func (r *Run) put(ctx context.Context, found Found) (broker.Receipt, error) {
 	if err != nil {
 		return receipt, err
 	}
-	stream := found.Message.Stream
-	r.After[stream], r.Tail[stream], r.Sent = found.Message.Seq, receipt.Seq, r.Sent+1
+	stream := found.Stream
+	r.After[stream], r.Tail[stream], r.Sent = found.Seq, receipt.Seq, r.Sent+1
 	return receipt, r.save(ctx)
 }
 
 // again is a delivery as one of its own.
-func (r *Run) again(found Found) event.Event {
+func (r *Run) again(found Entry) event.Event {
 	e := found.Event.Clone()
 	e.SetID(found.Event.ID() + ".r" + r.ID)
 	e.SetTime(r.broker.Now())
@@ -180,14 +180,14 @@ func (r *Run) again(found Found) event.Event {
 
 // earlier finds what was put into the queue and not noted, because the process
 // died in between. Only the first one after a resumption can be that.
-func (r *Run) earlier(ctx context.Context, found Found, id string) (broker.Receipt, error) {
+func (r *Run) earlier(ctx context.Context, found Entry, id string) (broker.Receipt, error) {
 	if !r.resumed {
 		return broker.Receipt{}, broker.ErrNoMessage
 	}
 	r.resumed = false
-	stream := found.Message.Stream
+	stream := found.Stream
 	for after := r.Tail[stream]; ; {
-		m, err := r.broker.Next(ctx, stream, found.Message.Subject, after)
+		m, err := r.broker.Next(ctx, stream, found.Subject, after)
 		if err != nil {
 			return broker.Receipt{}, err
 		}

@@ -20,7 +20,7 @@ func atOnce(context.Context) error { return nil }
 func put(t *testing.T, r *replay.Run, n int) (places []uint64) {
 	t.Helper()
 	enough := errors.New("enough")
-	err := r.Put(t.Context(), atOnce, func(_ replay.Found, at broker.Receipt) error {
+	err := r.Put(t.Context(), atOnce, func(_ replay.Entry, at broker.Receipt) error {
 		places = append(places, at.Seq)
 		if len(places) == n {
 			return enough
@@ -69,7 +69,7 @@ func TestARunThatDiedBeforeItNotedWhatItDidDoesItOnce(t *testing.T) {
 	if places := put(t, resumed, 0); !slices.Equal(places, []uint64{5, 6}) || resumed.Sent != 3 || !resumed.Done {
 		t.Errorf("it goes on at %v, with %d", places, resumed.Sent)
 	}
-	if err := r.Put(t.Context(), atOnce, func(replay.Found, broker.Receipt) error { return nil }); !errors.Is(err, broker.ErrConflict) {
+	if err := r.Put(t.Context(), atOnce, func(replay.Entry, broker.Receipt) error { return nil }); !errors.Is(err, broker.ErrConflict) {
 		t.Errorf("two are at one run: %v", err)
 	}
 	var got []string

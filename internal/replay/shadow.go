@@ -74,15 +74,15 @@ type Shadowed struct {
 
 // Run runs one delivery again. The error is about NATS, or ctx; whatever is
 // wrong with the delivery is told in the answer.
-func (s *Shadow) Run(ctx context.Context, found Found) (Shadowed, error) {
+func (s *Shadow) Run(ctx context.Context, found Entry) (Shadowed, error) {
 	s.prepare.Do(func() {
 		s.resolved, s.targets = dispatch.NewInstallations(s.Registry), map[string]aim{}
 		s.Store.LookOnly()
 	})
 	shadowed := Shadowed{
-		Delivery: found.Event.ID(), Operation: found.Operation, Stored: found.Message.Stored, event: found.Event.Data(),
+		Delivery: found.Event.ID(), Operation: found.Operation, Stored: found.Stored, event: found.Event.Data(),
 	}
-	to, err := s.target(ctx, found.Installation())
+	to, err := s.target(ctx, found.Webhook())
 	if err != nil {
 		return shadowed, err
 	}
@@ -91,7 +91,7 @@ func (s *Shadow) Run(ctx context.Context, found Found) (Shadowed, error) {
 		shadowed.Unable = to.unable
 		return shadowed, nil
 	}
-	if shadowed.Then, err = RecordingOf(ctx, s.Broker, found.Installation(), found.Event.ID()); err != nil {
+	if shadowed.Then, err = RecordingOf(ctx, s.Broker, found.Webhook(), found.Event.ID()); err != nil {
 		return shadowed, err
 	}
 	var then dispatch.Recording
