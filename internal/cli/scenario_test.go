@@ -116,7 +116,8 @@ func TestFromALostOrderToTheFailingLineInFourCommands(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	line := 1 + strings.Count(string(source[:bytes.Index(source, []byte("// the failing line"))]), "\n")
+	above, _, _ := bytes.Cut(source, []byte("// the failing line"))
+	line := 1 + bytes.Count(above, []byte("\n"))
 	follow(broken, 2, 0,
 		fmt.Sprintf("  effect    createEvent orderTaken  at scenario_test.go:%d\n", line), `"userId":"guest"`,
 		"         →  ReferenceNotFound: user \"guest\" not found\n",
