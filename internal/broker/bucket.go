@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -119,14 +120,25 @@ func (k *Bucket) PutFor(ctx context.Context, key string, value []byte, revision 
 	})
 }
 
-// Delete removes a key whose revision is still the given one; 0 removes it
-// whatever it is. Removing a key that is not there is no error.
+// goneFor is how long a bucket whose keys expire tells that a key was removed.
+// Whoever watches it was away for longer sees that it is not there.
+const goneFor = time.Minute
+
+// Delete removes a key whose revision is still the given one, or returns
+// [ErrConflict]; 0 removes it whatever it is. Removing a key that is not there
+// is then no error.
 func (k *Bucket) Delete(ctx context.Context, key string, revision uint64) error {
 	var options []jetstream.KVDeleteOpt
+	if expiring[k.name] { // nothing is to be left of keys that come and go
+		options = append(options, jetstream.PurgeTTL(goneFor))
+	}
 	if revision != 0 {
 		options = append(options, jetstream.LastRevision(revision))
 	}
 	_, err := k.write(ctx, "delete", key, func(ctx context.Context) (uint64, error) {
+		if expiring[k.name] {
+			return 0, k.kv.Purge(ctx, key, options...)
+		}
 		return 0, k.kv.Delete(ctx, key, options...)
 	})
 	return err
@@ -161,7 +173,10 @@ func isConflict(err error) bool {
 // nil leaves the key as it is. Modify returns the value that stands at the
 // end.
 func (k *Bucket) Modify(ctx context.Context, key string, change func(value []byte) ([]byte, error)) ([]byte, error) {
-	for {
+	for lost := 0; ; lost++ {
+		if lost > 2 { // a replica that lags behind shows the same value again
+			pause(ctx, rand.N(10*time.Millisecond))
+		}
 		entry, err := k.Get(ctx, key)
 		if err != nil && !errors.Is(err, ErrNoKey) {
 			return nil, err

@@ -41,10 +41,8 @@ func (p Place) Lane() Lane {
 	return Lane(p.Queue.prefix() + "." + strconv.Itoa(p.Partition) + "." + p.Installation + "." + key)
 }
 
-const parkedKeys = "parked"
-
 func (p Place) key() string {
-	key := fmt.Sprintf("%s.%d.%s.%s", parkedKeys, p.Partition, p.Queue.prefix(), p.Installation)
+	key := fmt.Sprintf("%d.%s.%s", p.Partition, p.Queue.prefix(), p.Installation)
 	if p.Key != "" {
 		key += "." + p.Key
 	}
@@ -56,16 +54,16 @@ func (p Place) key() string {
 
 func parsePlace(key string) (Place, error) {
 	tokens := strings.Split(key, ".")
-	if len(tokens) < 4 || len(tokens) > 6 {
+	if len(tokens) < 3 || len(tokens) > 5 {
 		return Place{}, fmt.Errorf("%q names no place", key)
 	}
-	partition, err := strconv.Atoi(tokens[1])
-	p := Place{Queue: Stream(strings.ToUpper(tokens[2])), Partition: partition, Installation: tokens[3]}
-	if len(tokens) > 4 {
-		p.Key = tokens[4]
+	partition, err := strconv.Atoi(tokens[0])
+	p := Place{Queue: Stream(strings.ToUpper(tokens[1])), Partition: partition, Installation: tokens[2]}
+	if len(tokens) > 3 {
+		p.Key = tokens[3]
 	}
-	if len(tokens) > 5 && err == nil {
-		p.Seq, err = strconv.ParseUint(tokens[5], 10, 64)
+	if len(tokens) > 4 && err == nil {
+		p.Seq, err = strconv.ParseUint(tokens[4], 10, 64)
 	}
 	if err != nil {
 		return Place{}, fmt.Errorf("%q names no place: %w", key, err)
@@ -88,11 +86,11 @@ type Parked struct {
 	Gone     bool   `json:"-"`
 }
 
-// Park writes down that something waits. A Revision of 0 overwrites whatever is
-// there; any other must be the current one, or [ErrConflict] is returned. Once
-// it has returned the new revision, the doorbells of the place may be silenced.
+// Park writes down that something waits. Revision must be that of what is
+// there, 0 when nothing is, or [ErrConflict] is returned. Once it has returned
+// the new revision, the doorbells of the place may be silenced.
 func (b *Broker) Park(ctx context.Context, p Parked) (revision uint64, err error) {
-	cursors, err := b.Bucket(ctx, Cursors)
+	notes, err := b.Bucket(ctx, Waiting)
 	if err != nil {
 		return 0, err
 	}
@@ -101,19 +99,32 @@ func (b *Broker) Park(ctx context.Context, p Parked) (revision uint64, err error
 		return 0, fmt.Errorf("encode what is parked: %w", err)
 	}
 	if p.Revision == 0 {
-		return cursors.Put(ctx, p.key(), value)
+		return notes.Create(ctx, p.key(), value)
 	}
-	return cursors.Update(ctx, p.key(), value, p.Revision)
+	return notes.Update(ctx, p.key(), value, p.Revision)
+}
+
+// ParkedAt returns what is parked at a place, or [ErrNoKey].
+func (b *Broker) ParkedAt(ctx context.Context, place Place) (Parked, error) {
+	notes, err := b.Bucket(ctx, Waiting)
+	if err != nil {
+		return Parked{}, err
+	}
+	entry, err := notes.Get(ctx, place.key())
+	if err != nil {
+		return Parked{}, err
+	}
+	return readParked(entry)
 }
 
 // Unpark takes away what was parked under the revision, or returns
-// [ErrConflict] when it was parked anew since.
+// [ErrConflict] when it was parked anew, or taken away, since.
 func (b *Broker) Unpark(ctx context.Context, place Place, revision uint64) error {
-	cursors, err := b.Bucket(ctx, Cursors)
+	notes, err := b.Bucket(ctx, Waiting)
 	if err != nil {
 		return err
 	}
-	return cursors.Delete(ctx, place.key(), revision)
+	return notes.Delete(ctx, place.key(), revision)
 }
 
 // ParkedAt returns what is parked at a place, or else of its installation's
@@ -140,13 +151,13 @@ func (b *Broker) ParkedAt(ctx context.Context, place Place) (p Parked, is bool, 
 // WatchParked hands over what is parked in a partition, then calls current
 // once, then hands over each change until ctx ends or NATS was away.
 func (b *Broker) WatchParked(ctx context.Context, partition int, current func(), visit func(Parked)) error {
-	cursors, err := b.Bucket(ctx, Cursors)
+	notes, err := b.Bucket(ctx, Waiting)
 	if err != nil {
 		return err
 	}
 	watching, stop := b.UntilReconnected(ctx)
 	defer stop()
-	return cursors.Watch(watching, fmt.Sprintf("%s.%d.>", parkedKeys, partition), current, func(e Entry) {
+	return notes.Watch(watching, fmt.Sprintf("%d.>", partition), current, func(e Entry) {
 		p, err := readParked(e)
 		if err != nil {
 			b.logger.WithError(err).Error("what is parked cannot be read, it is left where it is")
@@ -170,22 +181,24 @@ func readParked(e Entry) (p Parked, err error) {
 // parkedFloor is the sequence of a queue below which nothing that is parked is
 // waited for.
 func (b *Broker) parkedFloor(ctx context.Context, queue Stream) (floor uint64, waits bool, err error) {
-	cursors, err := b.Bucket(ctx, Cursors)
+	notes, err := b.Bucket(ctx, Waiting)
 	if err != nil {
 		return 0, false, err
 	}
 	var unreadable error
-	err = cursors.Scan(ctx, parkedKeys+".*."+queue.prefix()+".>", func(e Entry) {
-		p, err := readParked(e)
+	for range 2 { // what a reading misses must be written very often indeed: another one has it
+		err := notes.Scan(ctx, "*."+queue.prefix()+".>", func(e Entry) {
+			p, err := readParked(e)
+			if err != nil {
+				unreadable = err
+			}
+			if !waits || p.After < floor {
+				floor, waits = p.After, true
+			}
+		})
 		if err != nil {
-			unreadable = err
+			return 0, false, err
 		}
-		if !waits || p.After < floor {
-			floor, waits = p.After, true
-		}
-	})
-	if err == nil {
-		err = unreadable
 	}
-	return floor, waits, err
+	return floor, waits, unreadable
 }

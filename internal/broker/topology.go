@@ -24,6 +24,7 @@ const (
 	States        BucketName = "states"
 	Cursors       BucketName = "cursors"
 	Leases        BucketName = "leases"
+	Waiting       BucketName = "waiting" // what is parked
 	Seen          BucketName = "seen"
 	Usage         BucketName = "usage"
 	Pace          BucketName = "pace"
@@ -146,10 +147,13 @@ func (t Topology) buckets() []jetstream.KeyValueConfig {
 	lifetimes := map[BucketName]time.Duration{Seen: SeenFor, EventRecords: 30 * 24 * time.Hour}
 	var all []jetstream.KeyValueConfig
 	for _, name := range []BucketName{
-		Bots, Installations, Users, Conversations, Messages, EventRecords, States, Cursors, Leases, Seen, Usage, Pace,
+		Bots, Installations, Users, Conversations, Messages, EventRecords, States, Cursors, Leases, Waiting, Seen, Usage, Pace,
 	} {
 		config := jetstream.KeyValueConfig{
 			Bucket: string(name), History: 1, TTL: lifetimes[name], Storage: jetstream.FileStorage, Replicas: t.Replicas,
+		}
+		if watched[name] {
+			config.History = watchedHistory
 		}
 		if expiring[name] {
 			config.LimitMarkerTTL = time.Minute
@@ -159,11 +163,20 @@ func (t Topology) buckets() []jetstream.KeyValueConfig {
 	return all
 }
 
+// watched are the buckets of which a watcher must know every key. A key that is
+// written while others are being handed over leaves its place among them and
+// comes later, after NATS's client has counted as many as there were at first:
+// it would be missed. Older values keep its place.
+var watched = map[BucketName]bool{Waiting: true, Installations: true, Bots: true}
+
+// watchedHistory is how often a key may be written within one reading.
+const watchedHistory = 16
+
 // expiring are the buckets whose keys expire one by one, and whose watchers
 // are told: leases, states, what is noted of attempts, what has been asked of
 // platforms, and marks of what was deleted.
 var expiring = map[BucketName]bool{
-	Leases: true, States: true, Cursors: true, Pace: true, Users: true, Conversations: true, Messages: true,
+	Leases: true, Waiting: true, States: true, Cursors: true, Pace: true, Users: true, Conversations: true, Messages: true,
 }
 
 func consumerName(partition int) string { return fmt.Sprintf("p%03d", partition) }

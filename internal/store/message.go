@@ -27,6 +27,8 @@ type storedMessage struct {
 	// died, Run what tells that one from all others.
 	Attempt int    `json:"attempt,omitempty"`
 	Run     string `json:"run,omitempty"`
+	// Unsure is the number of the newest attempt that is marked as ambiguous.
+	Unsure int `json:"unsure,omitempty"`
 	// Refused tells that it failed by a receipt of the platform, which no ack
 	// takes back.
 	Refused bool `json:"refused,omitempty"`

@@ -119,13 +119,16 @@ func (s *Store) restoreSent(ctx context.Context, sender client.Caller, message c
 func (s *Store) MarkAmbiguous(ctx context.Context, bot, messageID string, attempt int) (bool, error) {
 	ambiguous := false
 	_, err := change(ctx, s.messages, broker.Key(bot, messageID), func(m *storedMessage) (bool, error) {
-		fenced := m.Attempt < attempt
+		fenced, known := m.Attempt < attempt, m.Unsure >= attempt
 		ambiguous = !fenced && m.Message.Status == client.Sending
 		switch {
+		case known: // the answer got lost, and this is asked again
+			return false, nil
 		case fenced:
 			m.Attempt, m.Run = attempt, ""
 		case ambiguous:
 			m.Message.Ambiguous++
+			m.Unsure = attempt
 		}
 		return fenced || ambiguous, nil
 	})

@@ -2,7 +2,6 @@ package worker
 
 import (
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
@@ -32,9 +31,11 @@ type backlog struct {
 	// Guarded by a mutex of its own, since lanes land while they hold the
 	// partition's.
 	landing  sync.Mutex
-	at       uint64   // read up to
-	flying   []uint64 // rung and not at their end, in order
-	revision uint64   // of what is written down
+	at       uint64          // read up to
+	flying   map[uint64]bool // rung and not at their end
+	revision uint64          // of what is written down
+	// uncertain tells that it may be gone although nobody said so.
+	uncertain bool
 }
 
 const (
@@ -78,7 +79,7 @@ func (p *partition) postpone(d broker.Doorbell) bool {
 }
 
 func (p *partition) newBacklog(place broker.Place, from uint64) *backlog {
-	b := &backlog{partition: p, place: place, from: from, at: from, news: make(chan struct{}, 1)}
+	b := &backlog{partition: p, place: place, from: from, at: from, flying: map[uint64]bool{}, news: make(chan struct{}, 1)}
 	p.backlogs[place] = b
 	p.work.Go(b.run)
 	return b
@@ -88,7 +89,15 @@ func (p *partition) newBacklog(place broker.Place, from uint64) *backlog {
 func (p *partition) learnBacklog(entry broker.Parked) {
 	b, ok := p.backlogs[entry.Place]
 	switch {
-	case entry.Gone || entry.Revision <= p.dropped[entry.Place]:
+	case entry.Revision <= p.dropped[entry.Place]:
+	case entry.Gone && ok: // by an owner that is none any more; a save writes it again
+		b.landing.Lock()
+		defer b.landing.Unlock()
+		if entry.Revision > b.revision {
+			b.revision, b.uncertain = 0, true
+			b.poke()
+		}
+	case entry.Gone:
 	case !ok:
 		b = p.newBacklog(entry.Place, entry.After)
 		b.open, b.revision = true, entry.Revision
@@ -122,7 +131,10 @@ func (b *backlog) run() {
 		if err != nil || ended {
 			return
 		}
-		if now := b.Broker.Now(); now.Sub(saved) > lookEvery {
+		b.landing.Lock()
+		uncertain := b.uncertain
+		b.landing.Unlock()
+		if now := b.Broker.Now(); now.Sub(saved) > lookEvery || uncertain {
 			saved = now
 			if b.persist(b.save) != nil {
 				return
@@ -152,26 +164,53 @@ func (b *backlog) establish() error {
 	return nil
 }
 
-// save writes down how far the backlog is.
+// save writes down how far the backlog is. Should somebody else have written
+// that it begins earlier, it is read again from there: they have silenced
+// doorbells of which this owner knows nothing.
 func (b *backlog) save() error {
 	b.landing.Lock()
-	after := b.at
-	if len(b.flying) > 0 {
-		after = b.flying[0] - 1
+	entry := broker.Parked{Place: b.place, After: b.at, Why: behind, Revision: b.revision}
+	for seq := range b.flying {
+		entry.After = min(entry.After, seq-1)
 	}
-	entry := broker.Parked{Place: b.place, After: after, Why: behind, Revision: b.revision}
 	b.landing.Unlock()
-	revision, err := b.Broker.Park(b.running, entry)
-	if errors.Is(err, broker.ErrConflict) {
-		entry.Revision = 0 // an owner that is none any more wrote it
-		revision, err = b.Broker.Park(b.running, entry)
+	for {
+		revision, err := b.Broker.Park(b.running, entry)
+		if errors.Is(err, broker.ErrConflict) {
+			if err = b.merge(&entry); err == nil {
+				continue
+			}
+		}
+		if err != nil {
+			return err
+		}
+		b.landing.Lock()
+		b.revision, b.uncertain = max(b.revision, revision), false
+		b.landing.Unlock()
+		return nil
+	}
+}
+
+// merge takes in what is written down of the backlog.
+func (b *backlog) merge(entry *broker.Parked) error {
+	there, err := b.Broker.ParkedAt(b.running, b.place)
+	if errors.Is(err, broker.ErrNoKey) {
+		entry.Revision = 0
+		return nil
 	}
 	if err != nil {
 		return err
 	}
-	b.landing.Lock()
-	defer b.landing.Unlock()
-	b.revision = max(b.revision, revision)
+	entry.Revision = there.Revision
+	if there.After < entry.After {
+		entry.After = there.After
+		b.mu.Lock()
+		b.from = min(b.from, there.After)
+		b.mu.Unlock()
+		b.landing.Lock()
+		b.at = min(b.at, there.After)
+		b.landing.Unlock()
+	}
 	return nil
 }
 
@@ -221,7 +260,7 @@ func (b *backlog) rest() {
 func (b *backlog) ring(m broker.Message) {
 	b.landing.Lock()
 	b.at = m.Seq
-	b.flying = append(b.flying, m.Seq)
+	b.flying[m.Seq] = true
 	b.landing.Unlock()
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -248,25 +287,47 @@ func (b *backlog) end(at uint64) (ended bool, err error) {
 			err = errBehind
 		}
 	}
+	if err == nil {
+		return false, b.reopen()
+	}
 	if !errors.Is(err, broker.ErrNoMessage) {
-		b.mu.Lock()
-		b.closing = false
-		b.mu.Unlock()
 		return false, err
 	}
 	b.landing.Lock()
 	revision := b.revision
 	b.landing.Unlock()
-	err = b.Broker.Unpark(b.running, b.place, revision)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if err != nil {
-		b.closing = false
+	switch err := b.Broker.Unpark(b.running, b.place, revision); {
+	case errors.Is(err, broker.ErrConflict): // taken away before, or written by somebody else
+		if _, err := b.Broker.ParkedAt(b.running, b.place); !errors.Is(err, broker.ErrNoKey) {
+			return false, errors.Join(err, b.reopen())
+		}
+	case err != nil:
+		b.landing.Lock()
+		b.uncertain = true
+		b.landing.Unlock()
 		return false, err
 	}
-	b.dropped[b.place] = revision
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.dropped[b.place] = max(b.dropped[b.place], revision)
 	delete(b.backlogs, b.place)
 	return true, nil
+}
+
+// reopen has the backlog go on, once it is certain that it is written down.
+func (b *backlog) reopen() error {
+	b.landing.Lock()
+	uncertain := b.uncertain
+	b.landing.Unlock()
+	if uncertain {
+		if err := b.save(); err != nil {
+			return err
+		}
+	}
+	b.mu.Lock()
+	b.closing = false
+	b.mu.Unlock()
+	return nil
 }
 
 // echo stands for a doorbell that was silenced.
@@ -280,9 +341,7 @@ func (e echo) Ack() {
 	b := e.backlog
 	b.landing.Lock()
 	defer b.landing.Unlock()
-	if i, ok := slices.BinarySearch(b.flying, e.seq); ok {
-		b.flying = slices.Delete(b.flying, i, i+1)
-	}
+	delete(b.flying, e.seq)
 	b.poke()
 }
 

@@ -42,8 +42,8 @@ func (l *lane) deliver(message broker.Message) error {
 	if d.past, err = d.Store.Delivery(d.running, d.event.ID()); err != nil {
 		return err
 	}
-	if d.dealtWith() {
-		return nil
+	if done, err := d.dealtWith(); done || err != nil {
+		return err
 	}
 	for {
 		ended, err := d.attempt()
@@ -56,14 +56,19 @@ func (l *lane) deliver(message broker.Message) error {
 // dealtWith tells a delivery that is at its end, or that is at work as another
 // message: the platform sent it again. A dead letter that is sent again begins
 // anew.
-func (d *delivery) dealtWith() bool {
-	if letter := events.Extension(d.event, broker.RetryOf); letter != "" && letter != d.past.RetryOf && d.past.Outcome != store.Finished {
-		d.past.Begin(letter)
+func (d *delivery) dealtWith() (bool, error) {
+	if letter := events.Extension(d.event, broker.RetryOf); letter != "" && letter != d.past.RetryOf {
+		switch {
+		case d.past.Outcome == store.DeadLettered, d.past.Seq == 0:
+			d.past.Begin(letter)
+		case d.past.GivenUp != "": // about to be the dead letter that this one is a retry of
+			return false, &held{until: d.Broker.Now().Add(lookEvery), why: backoff}
+		}
 	}
 	if d.past.Outcome != "" {
 		d.log().Info("delivery was handled before")
 		d.duplicate()
-		return true
+		return true, nil
 	}
 	if d.past.Seq == 0 {
 		d.past.Stream, d.past.Seq = d.message.Stream, d.message.Seq
@@ -71,9 +76,9 @@ func (d *delivery) dealtWith() bool {
 	if d.past.Stream != d.message.Stream || d.past.Seq != d.message.Seq {
 		d.log().Info("delivery is at work already")
 		d.duplicate()
-		return true
+		return true, nil
 	}
-	return false
+	return false, nil
 }
 
 // duplicate counts a delivery that came again.
@@ -174,20 +179,26 @@ func (d *delivery) attempt() (ended bool, err error) {
 	return d.failed(installation, result.Verdict, result.Err, cut)
 }
 
-// begin writes down that an attempt begins. It is repeated until NATS confirms
-// it: an attempt of which only the worker does not know would count as one that
-// died.
+// begin writes down that an attempt begins.
 func (d *delivery) begin() error {
 	d.past.Begun, d.past.Worker = d.past.Attempts+1, d.Name
 	d.past.Runs, d.past.Run = d.past.Runs+1, events.NewID("run")
-	return confirmed(d.running, func() error {
-		err := d.save()
+	return d.commit(d.running)
+}
+
+// commit writes down what is known of the delivery, and repeats that until NATS
+// confirms it: an attempt of whose beginning or end only this worker knew would
+// count as one that died. It is [broker.ErrConflict] when another worker is at
+// the delivery too.
+func (d *delivery) commit(ctx context.Context) error {
+	return confirmed(ctx, func() error {
+		err := d.Store.SaveDelivery(ctx, d.event.ID(), &d.past)
 		if !errors.Is(err, broker.ErrConflict) {
 			return err
 		}
-		now, reading := d.Store.Delivery(d.running, d.event.ID())
-		if reading == nil && now.Run == d.past.Run {
-			d.past = now
+		now, reading := d.Store.Delivery(ctx, d.event.ID())
+		if reading == nil && now.Run == d.past.Run && now.Begun == d.past.Begun && now.Attempts == d.past.Attempts {
+			d.past.Replace(now) // it was written, and only that was not told
 			return nil
 		}
 		return errors.Join(reading, err)
@@ -219,7 +230,7 @@ func (d *delivery) takeBack(ctx context.Context, installation store.Installation
 		d.past.Uncertain = d.past.Uncertain || ambiguous
 	}
 	d.past.Begun = d.past.Attempts
-	return d.Store.SaveDelivery(ctx, d.event.ID(), &d.past)
+	return d.commit(ctx)
 }
 
 // errDied is what ended an attempt whose worker is gone.
@@ -233,7 +244,8 @@ func (d *delivery) bereave(installation store.Installation) (ended bool, err err
 	return d.failed(installation, verdict, errDied, d.operation == events.MessageCreated)
 }
 
-// failed records a failed attempt.
+// failed records a failed attempt. It is repeated until NATS confirms it, so
+// that what was decided about the attempt is not forgotten.
 func (d *delivery) failed(installation store.Installation, verdict handlers.Verdict, cause error, ambiguous bool) (ended bool, err error) {
 	now, conduct := d.Broker.Now(), d.conduct(installation)
 	policy := conduct.Retry.Or(d.Retry)
@@ -242,35 +254,44 @@ func (d *delivery) failed(installation store.Installation, verdict handlers.Verd
 	}
 	next := now.Add(delay(policy, d.past.Begun, verdict.After))
 	if d.operation == events.MessageCreated && ambiguous {
-		uncertain, err := d.Store.MarkAmbiguous(d.running, installation.BotID, d.event.ID(), d.past.Runs)
+		err := confirmed(d.running, func() error {
+			uncertain, err := d.Store.MarkAmbiguous(d.running, installation.BotID, d.event.ID(), d.past.Runs)
+			d.past.Uncertain = d.past.Uncertain || uncertain
+			return err
+		})
 		if err != nil {
 			return false, err
 		}
-		d.past.Uncertain = d.past.Uncertain || uncertain
 	}
 	d.past.Fail(broker.Failure{Attempt: d.past.Begun, At: now, Worker: d.past.Worker, Error: cause.Error()}, next)
 	switch {
-	case verdict.Decision == handlers.Pause && !d.pauses():
+	case verdict.Decision == handlers.GiveUp, verdict.Decision == handlers.Pause && !d.pauses(),
+		exhausted(policy, d.past.Attempts, d.message.Stored, next),
+		d.operation == events.ActionTriggered && next.Sub(d.message.Stored) > store.ActionTimeout:
 		d.past.GivenUp = verdict.Message
-	case verdict.Decision == handlers.Pause:
-		if err := d.pause(installation, verdict.Message); err != nil {
-			return false, err
-		}
-	case verdict.Decision == handlers.GiveUp || exhausted(policy, d.past.Attempts, d.message.Stored, next) || d.operation == events.ActionTriggered && next.Sub(d.message.Stored) > store.ActionTimeout:
-		d.past.GivenUp = verdict.Message
-	}
-	if d.past.GivenUp == "" && d.past.Uncertain && conduct.Uncertain == handlers.Hold {
+	case d.past.Uncertain && conduct.Uncertain == handlers.Hold:
 		d.past.GivenUp = "an attempt may have reached the platform, and the integration holds such messages: " +
 			"look there, and send it again with `towpath dead-letters retry` if it is missing"
+	}
+	return false, confirmed(d.running, func() error { return d.conclude(installation, verdict) })
+}
+
+// conclude writes down what a failed attempt means, for the installation and
+// for the delivery.
+func (d *delivery) conclude(installation store.Installation, verdict handlers.Verdict) error {
+	if verdict.Decision == handlers.Pause {
+		if err := d.pause(installation, verdict.Message); err != nil {
+			return err
+		}
 	}
 	if d.operation == events.Register && d.past.GivenUp == "" {
 		err := d.Store.SetRegistration(d.running, installation.WebhookID, installation.ConfigurationRevision,
 			store.RegistrationPending, verdict.Message)
 		if err != nil {
-			return false, err
+			return err
 		}
 	}
-	return false, d.save()
+	return d.commit(d.running)
 }
 
 // pauses tells whether refused credentials stop the installation and leave the
@@ -280,8 +301,12 @@ func (d *delivery) pauses() bool {
 	return d.operation != events.Register && d.operation != events.Unregister && d.operation != events.ActionTriggered
 }
 
-// pause stops the installation, once.
+// pause stops the installation, once. A registration is what tries new
+// credentials, and stops nothing.
 func (d *delivery) pause(installation store.Installation, reason string) error {
+	if d.operation == events.Register || d.operation == events.Unregister {
+		return nil
+	}
 	fresh, err := d.Store.Pause(d.running, installation.WebhookID, installation.ConfigurationRevision, reason)
 	if fresh {
 		d.log().WithField("reason", reason).Error("installation paused: its platform refuses its credentials; " +

@@ -150,22 +150,24 @@ func (w *Worker) watchCircuit(installation string) {
 // circuitStays waits for news of a circuit and reports whether it is still not
 // closed.
 func (w *Worker) circuitStays(installation string) bool {
-	state, changed := w.breaker.Standing(installation)
-	if state != pace.Closed {
-		timer := time.NewTimer(lookEvery)
-		defer timer.Stop()
-		select {
-		case <-w.stopping:
-		case <-changed:
-			return true
-		case <-timer.C:
-			return true
-		}
-	}
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	delete(w.circuits, installation)
-	return false
+	state, changed := w.breaker.Standing(installation)
+	if state == pace.Closed { // whoever finds it open from now on watches anew
+		delete(w.circuits, installation)
+	}
+	w.mu.Unlock()
+	if state == pace.Closed {
+		return false
+	}
+	timer := time.NewTimer(lookEvery)
+	defer timer.Stop()
+	select {
+	case <-w.stopping:
+		return false
+	case <-changed:
+	case <-timer.C:
+	}
+	return true
 }
 
 // failing tells how the platform stands that a queue's deliveries need.

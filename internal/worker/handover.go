@@ -56,12 +56,18 @@ func (p *partition) handOver() {
 // that fail, it will find an attempt that was begun, and count it.
 func (p *partition) lend(l *lane) {
 	p.mu.Lock()
-	gone := l.gone
+	gone, lent := l.gone, l.lent
+	entry := broker.Parked{Place: l.place, After: l.after, Until: p.Broker.Now().Add(busyFor), Why: busy, Revision: l.parked}
 	p.mu.Unlock()
 	if gone {
 		return
 	}
-	entry, err := l.write(p.running, p.Broker.Now().Add(busyFor), busy)
+	var err error
+	if lent { // a conflict means that the next owner has waited for too long
+		entry.Revision, err = p.Broker.Park(p.running, entry)
+	} else {
+		entry, err = l.write(p.running, entry.Until, busy)
+	}
 	if err != nil {
 		p.Logger.WithError(err).Debug("the next owner does not know that an attempt is still being made")
 		return

@@ -29,9 +29,10 @@ type lane struct {
 	parked   uint64
 	parkedAt time.Time
 	again    bool
-	// unparking tells that this is being taken away, covering that it is
-	// being written.
-	unparking, covering bool
+	// outdated is the revision that is being taken away; covering tells that
+	// one is being written.
+	outdated uint64
+	covering bool
 	// lent tells that the next owner waits for the lane's end, gone that it
 	// has come.
 	lent, gone bool
@@ -51,7 +52,7 @@ const maxBells = 8
 // hold takes a doorbell in; the partition's mutex is held. The newest is the
 // only one of a message whose ack NATS will still take.
 func (l *lane) hold(seq uint64, b bell) {
-	if l.parked != 0 && !l.unparking {
+	if l.parked != 0 {
 		l.again = true
 		b.Ack()
 		return
@@ -69,9 +70,8 @@ func (l *lane) hold(seq uint64, b bell) {
 	}
 	l.bells[seq] = b
 	l.count(l.place, b, +1)
-	if len(l.bells) > maxBells && !l.covering {
-		l.covering = true
-		l.work.Go(func() { _ = l.persist(l.cover) })
+	if len(l.bells) > maxBells {
+		l.startCover()
 	}
 }
 
@@ -109,7 +109,7 @@ func (l *lane) run() {
 func (l *lane) leave() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.bells) > 0 || l.parked != 0 || l.again || l.covering {
+	if len(l.bells) > 0 || l.parked != 0 || l.outdated != 0 || l.again || l.covering {
 		return false
 	}
 	delete(l.lanes, l.place)

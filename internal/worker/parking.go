@@ -64,18 +64,31 @@ type parked struct {
 	timer *time.Timer // nil when only a change of the installation ends the wait
 }
 
-// write writes the lane down as waiting; what stands there already is replaced.
+// write writes the lane down as waiting. What somebody else wrote is replaced,
+// but neither what they knew to be unfinished, nor, by a lane that is at work,
+// a loan.
 func (l *lane) write(ctx context.Context, until time.Time, why string) (broker.Parked, error) {
 	l.mu.Lock()
 	entry := broker.Parked{Place: l.place, After: l.after, Until: until, Why: why, Revision: l.parked}
 	l.mu.Unlock()
-	revision, err := l.Broker.Park(ctx, entry)
-	if errors.Is(err, broker.ErrConflict) { // somebody else wrote too: the last one counts
-		entry.Revision = 0
-		revision, err = l.Broker.Park(ctx, entry)
+	for {
+		revision, err := l.Broker.Park(ctx, entry)
+		if !errors.Is(err, broker.ErrConflict) {
+			entry.Revision = revision
+			return entry, err
+		}
+		there, err := l.Broker.ParkedAt(ctx, l.place)
+		switch {
+		case errors.Is(err, broker.ErrNoKey):
+			entry.Revision = 0
+		case err != nil:
+			return entry, err
+		case why == behind && there.Why == busy:
+			return there, nil
+		default:
+			entry.After, entry.Revision = min(entry.After, there.After), there.Revision
+		}
 	}
-	entry.Revision = revision
-	return entry, err
 }
 
 // park writes down that the lane waits, silences its doorbells and ends it.
@@ -104,7 +117,7 @@ func (l *lane) cover() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.covering = false
-	if l.lanes[l.place] != l { // parked meanwhile
+	if l.lanes[l.place] != l || entry.Revision <= l.dropped[l.place] { // parked, or taken away, meanwhile
 		return nil
 	}
 	for seq := range l.bells {
@@ -132,27 +145,26 @@ func (l *lane) refresh() error {
 }
 
 // unpark takes away what was written down, unless a doorbell rang that nothing
-// else stands for.
+// else stands for. From when it tries to, nothing relies on the note any more:
+// it may be gone although nobody said so.
 func (l *lane) unpark() error {
 	l.mu.Lock()
-	revision := l.parked
-	l.unparking = revision != 0 && !l.again && !l.covering
-	unparking := l.unparking
+	if l.parked != 0 && !l.again && !l.covering {
+		l.outdated, l.parked = l.parked, 0
+	}
+	revision := l.outdated
 	l.mu.Unlock()
-	if !unparking {
+	if revision == 0 {
 		return nil
 	}
 	err := l.Broker.Unpark(l.running, l.place, revision)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.unparking = false
 	if err != nil && !errors.Is(err, broker.ErrConflict) {
 		return err
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.outdated = 0
 	l.dropped[l.place] = max(l.dropped[l.place], revision)
-	if l.parked == revision {
-		l.parked = 0
-	}
 	return nil
 }
 
@@ -165,6 +177,9 @@ func (p *partition) keep(entry broker.Parked) {
 	kept, after := &parked{Parked: entry}, entry.Until.Sub(p.Broker.Now())
 	if entry.Why == blocked {
 		after = lookEvery // the change may have come before this
+	}
+	if entry.Why == blocked && p.failing(entry.Place) != pace.Closed {
+		p.watchCircuit(entry.Installation)
 	}
 	if entry.Why != blocked || !p.blocks(entry.Place) {
 		kept.timer = time.AfterFunc(after, func() { p.wake(entry.Place, entry.Revision) })
@@ -233,9 +248,7 @@ func (p *partition) learn(entry broker.Parked) {
 	}
 	delete(p.dropped, entry.Place)
 	if l, ok := p.lanes[entry.Place]; ok {
-		if !entry.Gone && entry.Revision > l.parked { // its own, or that of an owner that is none any more
-			l.parked, l.parkedAt = entry.Revision, p.Broker.Now()
-		}
+		l.learn(entry)
 		return
 	}
 	kept, known := p.parked[entry.Place]
@@ -245,6 +258,28 @@ func (p *partition) learn(entry broker.Parked) {
 		p.keep(entry)
 	case known:
 		p.resume(kept) // whoever took it away may have missed something
+	}
+}
+
+// learn takes in what was written about a lane that is at work: by itself, or
+// by an owner that is none any more. What that one took away is written again,
+// since doorbells were silenced on the strength of it. The mutex is held.
+func (l *lane) learn(entry broker.Parked) {
+	switch {
+	case entry.Revision <= max(l.parked, l.outdated):
+	case !entry.Gone:
+		l.parked, l.parkedAt = entry.Revision, l.Broker.Now()
+	case l.parked != 0:
+		l.parked, l.again = 0, true
+		l.startCover()
+	}
+}
+
+// startCover has the lane written down; the mutex is held.
+func (l *lane) startCover() {
+	if !l.covering {
+		l.covering = true
+		l.work.Go(func() { _ = l.persist(l.cover) })
 	}
 }
 

@@ -83,11 +83,11 @@ func (w *town) flood(installation string, keys, n int) {
 // parked counts what is written down as waiting.
 func (w *town) parked() int {
 	w.Helper()
-	cursors, err := w.broker.Bucket(w.Context(), broker.Cursors)
+	notes, err := w.broker.Bucket(w.Context(), broker.Waiting)
 	if err != nil {
 		w.Fatal(err)
 	}
-	keys, err := cursors.Keys(w.Context(), "parked.>")
+	keys, err := notes.Keys(w.Context(), ">")
 	if err != nil {
 		w.Fatal(err)
 	}
