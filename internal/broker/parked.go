@@ -127,23 +127,15 @@ func (b *Broker) Unpark(ctx context.Context, place Place, revision uint64) error
 	return notes.Delete(ctx, place.key(), revision)
 }
 
-// ParkedAt returns what is parked at a place, or else of its installation's
+// ParkedFor returns what is parked at a place, or else of its installation's
 // backlog, and whether anything is.
-func (b *Broker) ParkedAt(ctx context.Context, place Place) (p Parked, is bool, err error) {
-	cursors, err := b.Bucket(ctx, Cursors)
-	if err != nil {
-		return Parked{}, false, err
-	}
+func (b *Broker) ParkedFor(ctx context.Context, place Place) (p Parked, is bool, err error) {
 	backlog := Place{Queue: place.Queue, Partition: place.Partition, Installation: place.Installation}
 	for _, at := range []Place{place, backlog} {
-		entry, err := cursors.Get(ctx, at.key())
-		if errors.Is(err, ErrNoKey) {
-			continue
+		p, err := b.ParkedAt(ctx, at)
+		if !errors.Is(err, ErrNoKey) {
+			return p, err == nil, err
 		}
-		if err == nil {
-			p, err = readParked(entry)
-		}
-		return p, err == nil, err
 	}
 	return Parked{}, false, nil
 }

@@ -20,7 +20,7 @@ func repark(ctx context.Context, b *broker.Broker, p broker.Parked) {
 		return
 	}
 	p.Revision = there.Revision
-	_, _ = b.Park(ctx, p) //nolint:errcheck // the test ends
+	_, _ = b.Park(ctx, p)
 }
 
 func waiting(key string) broker.Place {
@@ -66,8 +66,8 @@ func TestHistoryBelowWhatIsParkedStays(t *testing.T) {
 			for n := 0; ctx.Err() == nil; n++ {
 				<-again.C
 				p := broker.Parked{Place: waiting(fmt.Sprintf("g%d-%d", g, n)), After: 1e6, Why: "backoff"}
-				_, _ = c.Park(ctx, p)         //nolint:errcheck // the test ends
-				_ = c.Unpark(ctx, p.Place, 0) //nolint:errcheck // likewise
+				_, _ = c.Park(ctx, p)
+				_ = c.Unpark(ctx, p.Place, 0)
 			}
 		})
 	}

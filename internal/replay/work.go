@@ -127,7 +127,7 @@ func (r *Reader) judge(ctx context.Context, w Work) (Work, error) {
 		w.State, w.Until = BackingOff, w.Record.NotBefore
 		return w, nil
 	}
-	parked, is, err := r.Broker.ParkedAt(ctx, w.Lane().Place(w.Seq))
+	parked, is, err := r.Broker.ParkedFor(ctx, w.Lane().Place(w.Seq))
 	switch {
 	case err != nil:
 		return w, err

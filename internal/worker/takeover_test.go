@@ -288,7 +288,8 @@ func TestFrozenWorkerThatComesBackDoublesNothing(t *testing.T) {
 	}
 	w.install("/api")
 	cursors := w.watchCursors()
-	w.start("a")
+	often := func(c *worker.Config) { c.Retry.MaxAttempts = 100 } // a slow machine loses leases, too
+	w.start("a", often)
 	webhookEvent(w, "k", 0)
 	receive(w, "the run at a", began)
 	leases, err := w.broker.Bucket(t.Context(), broker.Leases)
@@ -302,7 +303,7 @@ func TestFrozenWorkerThatComesBackDoublesNothing(t *testing.T) {
 	if err := leases.Delete(t.Context(), sessions[0], 0); err != nil {
 		t.Fatal(err)
 	}
-	w.start("b")
+	w.start("b", often)
 	for n := 1; n < 4; n++ {
 		webhookEvent(w, "k", n)
 	}
