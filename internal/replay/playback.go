@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -151,10 +152,15 @@ func (p *playback) noteOn(asked string) Note {
 	return all[0]
 }
 
+// version is an integration's id, which is another one in each version of it.
+var version = regexp.MustCompile(`"intver_[0-9A-Z]{26}"`)
+
+// sameJSON tells whether a handler asked the same, in whatever version.
 func sameJSON(a, b string) bool {
 	if a == b {
 		return true
 	}
+	a, b = version.ReplaceAllString(a, `"intver"`), version.ReplaceAllString(b, `"intver"`)
 	return string(canonical([]byte(a))) == string(canonical([]byte(b)))
 }
 
