@@ -226,10 +226,13 @@ func (r *Reader) Told(ctx context.Context, e Entry) (*client.Event, error) {
 		id = "evt_" + rest
 	}
 	found, err := client.New(r.Store, client.Caller{BotID: strings.TrimPrefix(e.Event.Source(), "/bots/")}).GetEvent(ctx, id)
-	if errors.Is(err, client.ErrNotFound) {
+	switch {
+	case errors.Is(err, client.ErrNotFound):
 		return nil, nil
+	case err != nil:
+		return nil, err
 	}
-	return &found.Event, err
+	return &found.Event, nil
 }
 
 // happened moves on how far the thread is known. What is yet to come is not
