@@ -184,8 +184,11 @@ func (t exchanged) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	e.Status, e.Header = response.StatusCode, http.Header{}
 	for name, values := range response.Header {
-		if !events.SecretHeader(name) {
-			e.Header[name] = values
+		if events.SecretHeader(name) {
+			continue
+		}
+		for _, value := range values {
+			e.Header.Add(name, t.recorder.hide.Replace(value))
 		}
 	}
 	response.Body = captured{response.Body, answered, sync.OnceFunc(func() { t.recorder.exchange(e, sent, answered) })}
