@@ -64,6 +64,9 @@ func (f letterFlags) letters(installed []store.Installation) replay.Letters {
 
 // open connects, and finds out what the flags mean.
 func (f letterFlags) open(ctx context.Context, p *program) (*system, replay.Letters, error) {
+	if err := replay.Named(f.IDs...); err != nil {
+		return nil, replay.Letters{}, err
+	}
 	s, err := f.connect(ctx, p)
 	if err != nil {
 		return nil, replay.Letters{}, err

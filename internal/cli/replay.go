@@ -61,6 +61,9 @@ func (c *replayCommand) Run(ctx context.Context, p *program) error {
 func (c *replayCommand) check() error {
 	filtered := len(c.IDs) > 0 || !c.Since.IsZero() || !c.Until.IsZero() || c.Bot != "" || c.Installation != "" ||
 		c.Operation != "" || c.Key != "" || c.DeadLetters
+	if err := replay.Named(c.IDs...); err != nil {
+		return err
+	}
 	switch {
 	case c.Resume != "" && !c.Live:
 		return errors.New("--run goes on with what --live began: add --live")

@@ -219,6 +219,21 @@ func TestALiveReplayThatIsInterruptedAndResumedRunsEachOnceInOrder(t *testing.T)
 	}
 }
 
+func TestAnEmptyIDMeansNothing(t *testing.T) {
+	t.Parallel()
+	m := newMarket(t)
+	m.order(order{ID: 1, Customer: "guest", Total: "5.00"})
+	for _, args := range [][]string{
+		{"replay", "", "--live", "--yes"}, {"replay", "dlv_1", " "}, {"trace", ""}, {"webhooks", "show", ""}, {"deliveries", "show", ""},
+		{"events", "show", ""}, {"dead-letters", ""}, {"dead-letters", "show", ""}, {"dead-letters", "retry", ""}, {"dead-letters", "drop", ""},
+	} {
+		status, stdout, stderr := run(t, append(args, m.nats)...)
+		if status != 1 || stdout != "" || !strings.Contains(stderr, "an id is empty") {
+			t.Errorf("%q exits with %d, prints %q and says %q", args, status, stdout, stderr)
+		}
+	}
+}
+
 func TestReplayRefusesWhatItsFlagsCannotMean(t *testing.T) {
 	t.Parallel()
 	m := newMarket(t)

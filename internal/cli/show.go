@@ -131,6 +131,9 @@ type rowShown struct {
 }
 
 func (f showFlags) show(ctx context.Context, p *program, v view) error {
+	if err := replay.Named(f.IDs...); err != nil {
+		return err
+	}
 	s, reader, err := f.reader(ctx, p)
 	if err != nil {
 		return err

@@ -24,6 +24,9 @@ type traceCommand struct {
 
 // Run shows the threads.
 func (c *traceCommand) Run(ctx context.Context, p *program) error {
+	if err := replay.Named(c.ID); err != nil {
+		return err
+	}
 	s, reader, err := c.reader(ctx, p)
 	if err != nil {
 		return err

@@ -238,9 +238,10 @@ func (s Selection) match(e Entry) bool {
 }
 
 // called tells whether an id is the message's own, or what the platform calls
-// it, be it without the place that makes that unique.
+// it, be it without the place that makes that unique. Nothing is called "", which
+// is what most messages have for the platform's id.
 func (e Entry) called(id string) bool {
-	return id == e.Event.ID() || id == e.ProviderID() || strings.HasSuffix(e.ProviderID(), ":"+id)
+	return id != "" && (id == e.Event.ID() || id == e.ProviderID() || strings.HasSuffix(e.ProviderID(), ":"+id))
 }
 
 // TypeName is the type as people call it: an operation, or a bot's event.

@@ -16,6 +16,17 @@ import (
 // ErrNotKept means that no stream holds what was asked for, any more or at all.
 var ErrNotKept = errors.New("not kept")
 
+// Named refuses ids that are empty, as a script's are whose variable is not set:
+// they mean nothing, and must not come to mean anything.
+func Named(ids ...string) error {
+	for _, id := range ids {
+		if strings.TrimSpace(id) == "" {
+			return errors.New("an id is empty: say which one is meant, or leave it out")
+		}
+	}
+	return nil
+}
+
 // passages are the streams that a thread goes through, with those first that
 // ids of a platform lead to.
 var passages = []broker.Stream{broker.Webhooks, broker.Commands, broker.Events}
@@ -24,6 +35,9 @@ var passages = []broker.Stream{broker.Webhooks, broker.Commands, broker.Events}
 // that of a dead letter, or what the platform calls a webhook. [ErrNotKept]
 // tells how far back the streams go.
 func (r *Reader) Lookup(ctx context.Context, id string, streams ...broker.Stream) (Entry, error) {
+	if err := Named(id); err != nil {
+		return Entry{}, err
+	}
 	names, err := r.names(ctx, id)
 	if err != nil {
 		return Entry{}, err
