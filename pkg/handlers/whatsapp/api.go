@@ -53,12 +53,13 @@ func post(ctx context.Context, p handlers.Props[Config], m outbound) (string, er
 }
 
 // refused reads Meta's error, of which the code decides and not the status: a
-// limit, for one, comes as 400.
+// limit, for one, comes as 400. An error without a code that is a number, such
+// as a gateway's on the way, is told by its status.
 func refused(a *rest.Answer) error {
 	var body struct {
 		Error *struct {
-			Message string `json:"message"`
-			Code    int    `json:"code"`
+			Message string          `json:"message"`
+			Code    json.RawMessage `json:"code"`
 			Data    struct {
 				Details string `json:"details"`
 			} `json:"error_data"`
@@ -68,9 +69,12 @@ func refused(a *rest.Answer) error {
 	if body.Error == nil {
 		return nil
 	}
-	code := body.Error.Code
-	what := meaningOf(code)
 	says := cmp.Or(body.Error.Data.Details, body.Error.Message)
+	code, err := strconv.Atoi(string(body.Error.Code))
+	if err != nil {
+		return a.Error("", says).Judge()
+	}
+	what := meaningOf(code)
 	if what.advice != "" {
 		says = fmt.Sprintf("%s (%d): %s", strings.TrimSuffix(cut(says), "."), code, what.advice)
 	}
