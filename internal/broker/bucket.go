@@ -199,28 +199,25 @@ func (k *Bucket) Modify(ctx context.Context, key string, change func(value []byt
 // Keys lists the keys that match a pattern, in no order. A pattern has whole
 // tokens as wildcards: "demo.*", "demo.>".
 func (k *Bucket) Keys(ctx context.Context, pattern string) ([]string, error) {
-	lister, err := k.kv.ListKeysFiltered(ctx, pattern)
-	if err != nil {
-		return nil, k.fail("list", pattern, err)
-	}
-	defer func() { _ = lister.Stop() }()
 	var keys []string
-	for key := range lister.Keys() {
-		keys = append(keys, key)
-	}
-	return keys, ctx.Err()
+	err := k.scan(ctx, pattern, func(entry Entry) { keys = append(keys, entry.Key) }, jetstream.MetaOnly())
+	return keys, err
 }
 
 // Scan hands over every entry that matches a pattern, in no order. It reads
 // them in one go, which is much quicker than one by one.
 func (k *Bucket) Scan(ctx context.Context, pattern string, visit func(Entry)) error {
+	return k.scan(ctx, pattern, visit)
+}
+
+func (k *Bucket) scan(ctx context.Context, pattern string, visit func(Entry), options ...jetstream.WatchOpt) error {
 	reading, done := context.WithCancelCause(ctx)
 	defer done(nil)
-	err := k.Watch(reading, pattern, func() { done(errScanned) }, func(entry Entry) {
+	err := k.watch(reading, pattern, func() { done(errScanned) }, func(entry Entry) {
 		if !entry.Deleted && context.Cause(reading) == nil {
 			visit(entry)
 		}
-	})
+	}, options...)
 	if errors.Is(err, errScanned) {
 		return nil
 	}
@@ -240,28 +237,53 @@ func (k *Bucket) Watch(ctx context.Context, pattern string, current func(), visi
 // Changes hands over each entry that matches the pattern and changes from now
 // on, until ctx ends, whose cause it returns.
 func (k *Bucket) Changes(ctx context.Context, pattern string, visit func(Entry)) error {
-	return k.watch(ctx, pattern, func() {}, visit, jetstream.UpdatesOnly())
+	return k.watch(ctx, pattern, nil, visit, jetstream.UpdatesOnly())
 }
 
+// lookAgain is how often a watch asks whether it has handed over all there is,
+// when nothing more comes.
+const lookAgain = 200 * time.Millisecond
+
+// watch calls current, unless it is nil, once everything that was there when it
+// began has been handed over. It does not go by the client's own count for
+// that: keys that are written or removed meanwhile make it say so too early, or
+// never.
 func (k *Bucket) watch(ctx context.Context, pattern string, current func(), visit func(Entry), options ...jetstream.WatchOpt) error {
 	watcher, err := k.kv.Watch(ctx, pattern, options...)
 	if err != nil {
 		return k.fail("watch", pattern, err)
 	}
 	defer func() { _ = watcher.Stop() }()
+	look := time.NewTicker(lookAgain)
+	defer look.Stop()
+	var seen, last uint64
+	asked := false
 	for {
+		if current != nil && !asked {
+			newest, err := k.broker.lastOf(ctx, Stream("KV_"+string(k.name)), "$KV."+string(k.name)+"."+pattern)
+			if err != nil && ctx.Err() == nil {
+				return k.fail("watch", pattern, err)
+			}
+			last, asked = newest.Sequence, true
+		}
+		if current != nil && asked && seen >= last {
+			current()
+			current = nil
+			look.Stop()
+		}
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		case <-look.C:
+			asked = false // what was the newest may have expired since
 		case entry, open := <-watcher.Updates():
 			switch {
 			case !open && ctx.Err() != nil:
 				return context.Cause(ctx) // the watcher saw it first
 			case !open:
 				return k.fail("watch", pattern, ErrUnavailable)
-			case entry == nil:
-				current()
-			default:
+			case entry != nil:
+				seen = max(seen, entry.Revision())
 				visit(Entry{
 					Key: entry.Key(), Value: entry.Value(), Revision: entry.Revision(), Time: entry.Created(),
 					Deleted: entry.Operation() != jetstream.KeyValuePut,

@@ -144,7 +144,10 @@ func TestNoteThatIsGoneUnderABacklogStrandsNothing(t *testing.T) {
 	w := newTown(t, 1)
 	w.install("/api")
 	a := w.start("a")
-	w.await("the worker", func() bool { return a.directory.Ready() })
+	w.await("the registration", func() bool {
+		i, err := w.store.Installation(t.Context(), "w1")
+		return err == nil && i.Status == store.Registered && a.directory.Ready()
+	})
 	if _, err := w.store.SetDisabled(t.Context(), "demo", "acme", true); err != nil {
 		t.Fatal(err)
 	}
