@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -76,7 +75,7 @@ const (
 // recorder keeps what passes between a handler and everybody else.
 type recorder struct {
 	began  time.Time
-	hide   *strings.Replacer
+	hide   hider
 	mu     sync.Mutex
 	size   int
 	keeps  Recording
@@ -85,11 +84,7 @@ type recorder struct {
 
 // newRecorder returns a recorder that writes none of the secrets down.
 func newRecorder(secrets []string) *recorder {
-	var pairs []string
-	for _, secret := range secrets {
-		pairs = append(pairs, secret, "[secret]")
-	}
-	return &recorder{began: time.Now(), hide: strings.NewReplacer(pairs...)}
+	return &recorder{began: time.Now(), hide: hider{known: replacerOf(secrets)}}
 }
 
 // room takes n bytes of what may be kept; the mutex is held.
@@ -111,6 +106,11 @@ func (r *recorder) finish(target Target, operation events.Operation, job Job, re
 	kept.Delivery, kept.Attempt, kept.Operation = job.Event.ID(), job.Attempt, operation
 	kept.Integration, kept.WebhookID = target.Integration, target.WebhookID
 	kept.Took, kept.Response = time.Since(r.began), result.Response
+	if kept.Response != nil {
+		hidden := *kept.Response
+		hidden.Body = []byte(r.hide.Replace(string(hidden.Body)))
+		kept.Response = &hidden
+	}
 	if !result.Interrupted {
 		kept.Decision = result.Verdict.Decision
 	}
@@ -134,7 +134,9 @@ func (b recorded) Do(ctx context.Context, call client.Call, in, out any) error {
 	c.Took = time.Since(b.recorder.began) - after
 	c.Input = b.recorder.json(in)
 	if err != nil {
-		c.Error = client.AsError(err)
+		told := *client.AsError(err)
+		told.Message = b.recorder.hide.Replace(told.Message)
+		c.Error = &told
 	} else {
 		c.Output = b.recorder.json(out)
 	}
