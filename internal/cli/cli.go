@@ -94,7 +94,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer, integrati
 func newParser(options ...kong.Option) (*kong.Kong, error) {
 	return kong.New(&commands{}, append([]kong.Option{
 		kong.Name("towpath"),
-		kong.Description("Chat and SaaS integrations on NATS JetStream. Every flag is also an environment variable."),
+		kong.Description("Chat and SaaS integrations on NATS JetStream. Every flag is also an environment variable, but for those that consent to consequences."),
 		kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.DefaultEnvars("TOWPATH"),
 	}, options...)...)

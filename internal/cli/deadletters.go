@@ -254,7 +254,7 @@ func (l letterShown) print(out io.Writer) error {
 // chosen are the flags of what is done to many letters.
 type chosen struct {
 	letterFlags
-	Yes bool `help:"Do not ask."`
+	Yes bool `env:"-" help:"Do not ask."`
 }
 
 // choose finds the letters, and asks whether they are meant unless they were
@@ -269,7 +269,7 @@ func (c chosen) choose(ctx context.Context, p *program, what string) (*system, [
 		err = noSuchLetters(missing)
 	}
 	if err == nil && len(c.IDs) == 0 && len(selected) > 1 && !c.Yes {
-		err = p.confirm(ctx, fmt.Sprintf("%s %d dead letters", what, len(selected)))
+		err = p.confirm(ctx, fmt.Sprintf("%s %d dead letters at %s", what, len(selected), s.at))
 	}
 	if err != nil {
 		s.close()

@@ -257,7 +257,7 @@ func TestLettersAreRetriedInTheirOrderAndOnce(t *testing.T) {
 	if _, err := c.Resend(t.Context(), letter); err != nil {
 		t.Fatal(err)
 	}
-	c.refused("Send again 8 dead letters? Nobody is here to say so: add --yes", "retry")
+	c.refused("Send again 8 dead letters at nats://127.0.0.1:", "retry")
 	if got := c.verb("retry", "--yes"); got != "retried=8 skipped=0\n" {
 		t.Errorf("it prints %q", got)
 	}
@@ -293,7 +293,7 @@ func TestWhatWasNamedNeedsNoConfirmation(t *testing.T) {
 		t.Error(diff)
 	}
 	c.refused("no dead letter dlv_2", "drop", "dlv_1", "dlv_2") // and nothing is dropped
-	c.refused("Remove for ever 2 dead letters?", "drop", "--reason=timeout")
+	c.refused("Remove for ever 2 dead letters at nats://", "drop", "--reason=timeout")
 	if got := c.verb("drop", "--json", "--yes", "--reason=timeout"); got != `{"dropped":2}`+"\n" {
 		t.Errorf("drop prints %q", got)
 	}

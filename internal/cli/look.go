@@ -182,7 +182,7 @@ func (f lookFlags) open(ctx context.Context, p *program, selection *replay.Selec
 }
 
 // reader connects to read back what happened.
-func (f systemFlags) reader(ctx context.Context, p *program) (*system, *replay.Reader, error) {
+func (f *systemFlags) reader(ctx context.Context, p *program) (*system, *replay.Reader, error) {
 	s, err := f.connect(ctx, p)
 	if err != nil {
 		return nil, nil, err

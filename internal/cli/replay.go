@@ -25,13 +25,13 @@ type replayCommand struct {
 	Installation string   `help:"The installation's alias or webhook id."`
 	Operation    string   `aliases:"type" help:"What was asked for, such as webhook_received, message_created, or event_received of a bot."`
 	Key          string   `aliases:"conversation" help:"The ordering key, or the conversation; --conversation is the same."`
-	DeadLetters  bool     `help:"What was given up, instead of everything."`
+	DeadLetters  bool     `env:"-" help:"What was given up, instead of everything."`
 	Compare      bool     `help:"Show only what the code does otherwise now than then; exit with 1 if there is anything."`
 	LiveReads    bool     `help:"Let what was not recorded be read from the store as it is now."`
-	Live         bool     `help:"For real: put each into its queue again, as a delivery of its own."`
+	Live         bool     `env:"-" help:"For real: put each into its queue again, as a delivery of its own."`
 	Rate         float64  `default:"50" help:"With --live, how many a second at most; 0 for as many as can be."`
-	Resume       string   `name:"run" placeholder:"ID" help:"With --live, the run to go on with after an interruption."`
-	Yes          bool     `help:"Do not ask."`
+	Resume       string   `name:"run" env:"-" placeholder:"ID" help:"With --live, the run to go on with after an interruption."`
+	Yes          bool     `env:"-" help:"Do not ask."`
 	JSON         bool     `name:"json" help:"One JSON object a line."`
 }
 
@@ -255,7 +255,7 @@ func (c *replayCommand) live(ctx context.Context, p *program, s *system, selecte
 		fmt.Fprintf(p.stderr, "%d × %s left out: %s\n", out[operation], operation, leftOut(operation))
 	}
 	if total > 0 && !c.Yes {
-		if err := p.confirm(ctx, fmt.Sprintf("Run again for real %d deliveries (%s)", total, counts(left))); err != nil {
+		if err := p.confirm(ctx, fmt.Sprintf("Run again for real %d deliveries (%s) at %s", total, counts(left), s.at)); err != nil {
 			return err
 		}
 	}

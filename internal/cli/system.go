@@ -9,9 +9,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/alecthomas/kong"
 
 	"github.com/towpath/towpath/internal/broker"
 	"github.com/towpath/towpath/internal/ops"
@@ -22,12 +25,28 @@ import (
 // systemFlags tell an operator's verb which Towpath to look at: a running dev,
 // or whatever NATS it is given.
 type systemFlags struct {
-	Dir  string `default:".towpath" env:"TOWPATH_DIR" type:"path" help:"Directory of a dev; of one that runs."`
+	Dir  string `default:".towpath" env:"TOWPATH_DIR" type:"path" help:"Directory of a dev; of one that runs. Said here, it wins over the NATS of the environment."`
 	NATS string `name:"nats" env:"NATS_URL" help:"Where NATS is; wins over --dir."`
 	// The verbs of today read NATS alone. Scripts name the API all the same,
 	// and shall not break when a verb comes to ask it.
 	API   string `name:"api" env:"TOWPATH_API" help:"Where the API is; no verb of this version asks it."`
 	Token string `env:"TOWPATH_TOKEN" help:"The bot's token; no verb of this version needs it."`
+
+	said []string // the flags that are on the command line itself
+}
+
+// AfterApply is kong's hook. What somebody says wins over what the environment
+// of the terminal happens to hold.
+func (f *systemFlags) AfterApply(parsed *kong.Context) error {
+	for _, element := range parsed.Path {
+		if element.Flag != nil && !element.Resolved {
+			f.said = append(f.said, element.Flag.Name)
+		}
+	}
+	if slices.Contains(f.said, "dir") && !slices.Contains(f.said, "nats") {
+		f.NATS = ""
+	}
+	return nil
 }
 
 // system is a connection to a running Towpath.
@@ -35,23 +54,24 @@ type system struct {
 	broker *broker.Broker
 	store  *store.Store
 	ingest string // the dev's, if one was found
+	at     string // where NATS is, for people
 }
 
 // connect finds Towpath and connects, or says what to do.
-func (f systemFlags) connect(ctx context.Context, p *program) (*system, error) {
-	ingest := ""
-	if f.NATS == "" {
+func (f *systemFlags) connect(ctx context.Context, p *program) (*system, error) {
+	at, ingest := f.NATS, ""
+	if at == "" {
 		dev, err := readDevFile(filepath.Join(f.Dir, devFileName))
 		if err != nil {
 			return nil, err
 		}
-		f.NATS, ingest = dev.NATS, dev.Ingest
+		at, ingest = dev.NATS, dev.Ingest
 	}
 	logger, err := ops.Logger("text", "error", p.stderr)
 	if err != nil {
 		return nil, err
 	}
-	b, err := broker.Connect(broker.Config{URL: f.NATS, Name: "towpath", Logger: logger})
+	b, err := broker.Connect(broker.Config{URL: at, Name: "towpath", Logger: logger})
 	if err != nil {
 		return nil, err
 	}
@@ -59,14 +79,27 @@ func (f systemFlags) connect(ctx context.Context, p *program) (*system, error) {
 	defer cancel()
 	if err := b.WaitReady(waiting); err != nil {
 		b.Close()
-		return nil, fmt.Errorf("no Towpath at %s: %w", f.NATS, err)
+		return nil, fmt.Errorf("no Towpath at %s: %w", shownURL(at), err)
 	}
 	opened, err := store.Open(ctx, b)
 	if err != nil {
 		b.Close()
 		return nil, err
 	}
-	return &system{broker: b, store: opened, ingest: ingest}, nil
+	return &system{broker: b, store: opened, ingest: ingest, at: shownURL(at)}, nil
+}
+
+// shownURL is where NATS is, without the credentials that a URL may hold.
+func shownURL(urls string) string {
+	all := strings.Split(urls, ",")
+	for i, one := range all {
+		scheme, rest, ok := strings.Cut(one, "://")
+		if !ok {
+			scheme, rest = "nats", one
+		}
+		all[i] = strings.TrimSpace(scheme) + "://" + rest[strings.LastIndex(rest, "@")+1:]
+	}
+	return strings.Join(all, ",")
 }
 
 func (s *system) close() { s.broker.Close() }

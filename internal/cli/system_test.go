@@ -78,3 +78,26 @@ func FuzzParseMoment(f *testing.F) {
 		}
 	})
 }
+
+// It changes the environment, and so is not parallel.
+func TestWhatIsSaidWinsOverTheEnvironment(t *testing.T) {
+	m := newMarket(t)
+	t.Setenv("NATS_URL", strings.TrimPrefix(m.nats, "--nats="))
+	elsewhere := t.TempDir()
+	for _, args := range [][]string{{"dead-letters", "list"}, {"dead-letters", "list", "--dir", elsewhere, m.nats}} {
+		if status, _, stderr := run(t, args...); status != 0 {
+			t.Errorf("%q exits with %d: %s", args, status, stderr)
+		}
+	}
+	if status, _, stderr := run(t, "dead-letters", "retry", "--dir", elsewhere); status != 1 || !strings.Contains(stderr, "nothing runs in "+elsewhere) {
+		t.Errorf("--dir exits with %d: %s", status, stderr)
+	}
+}
+
+func TestCredentialsOfAURLAreNotShown(t *testing.T) {
+	t.Parallel()
+	status, _, stderr := run(t, "dead-letters", "--nats=nats://me:s3cret@"+free(t))
+	if status != 1 || strings.Contains(stderr, "s3cret") {
+		t.Errorf("exits with %d: %s", status, stderr)
+	}
+}
