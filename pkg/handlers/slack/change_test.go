@@ -178,10 +178,10 @@ func TestFileIsFetchedWithTheToken(t *testing.T) {
 	t.Parallel()
 	kit := install(t)
 	o := kit.Webhook(kit.Sample("file_share", sampleArgs()))
-	if o.Err != nil || len(o.Messages) != 1 || !strings.Contains(string(o.Messages[0].Payload), kit.URL+"/api/files-pri/T0TOWPATH1-F0TOWPATH1/lock.png") {
+	if o.Err != nil || len(o.Messages) != 1 || !strings.Contains(string(o.Messages[0].Payload), kit.URL+"/files-pri/T0TOWPATH1-F0TOWPATH1/lock.png") {
 		t.Fatalf("%v, %s", o.Err, o.Messages[0].Payload)
 	}
-	file := slack.DownloadFile{URL: kit.URL + "/api/files-pri/T0TOWPATH1-F0TOWPATH1/lock.png"}
+	file := slack.DownloadFile{URL: kit.URL + "/files-pri/T0TOWPATH1-F0TOWPATH1/lock.png"}
 	o = kit.Action("downloadFile", file)
 	if want := `{"type":"image/png","size":8,"data":"` + base64.StdEncoding.EncodeToString([]byte("\x89PNG\r\n\x1a\n")) + `"}`; o.Err != nil || string(o.Action.Output) != want {
 		t.Errorf("%v, %+v", o.Err, o.Requests)

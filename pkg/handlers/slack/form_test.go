@@ -194,16 +194,26 @@ func TestActionsGoNowhereElse(t *testing.T) {
 	kit := install(t)
 	// Only where it does not go: nothing here leaves the machine.
 	public := handlerstest.New(t, slack.Integration, `{"botToken":"xoxb-not-to-be-seen","signingSecret":"current","apiUrl":"https://slack.com/api/"}`)
+	usual := handlerstest.New(t, slack.Integration, `{"botToken":"xoxb-not-to-be-seen","signingSecret":"current","apiUrl":""}`)
+	if o := usual.Action("downloadFile", slack.DownloadFile{URL: "https://files.slack.com/files-pri/x"}); o.Verdict.Decision != handlers.Retry {
+		t.Errorf("a file of Slack's is not even asked for: %v", o.Err)
+	}
 	for name, o := range map[string]handlerstest.Outcome{
-		"an answer elsewhere":  kit.Action("respond", slack.Respond{ResponseURL: "https://evil.example/x", Text: "a"}),
-		"an answer at nothing": kit.Action("respond", slack.Respond{ResponseURL: ":", Text: "a"}),
-		"an empty answer":      kit.Action("respond", slack.Respond{ResponseURL: kit.URL + "/api/response/x"}),
-		"too long an answer":   kit.Action("respond", slack.Respond{ResponseURL: kit.URL + "/api/response/x", Text: strings.Repeat("a", 40_001)}),
-		"a file elsewhere":     kit.Action("downloadFile", slack.DownloadFile{URL: "https://evil.example/x"}),
-		"a file of a namesake": public.Action("downloadFile", slack.DownloadFile{URL: "https://slack.com.evil.example/x"}),
-		"a file with a login":  public.Action("downloadFile", slack.DownloadFile{URL: "https://slack.com@evil.example/x"}),
-		"a file of the API's":  public.Action("downloadFile", slack.DownloadFile{URL: "https://hooks.slack.com/x"}),
-		"a file without TLS":   public.Action("downloadFile", slack.DownloadFile{URL: "http://files.slack.com/x"}),
+		"a method as a file":             usual.Action("downloadFile", slack.DownloadFile{URL: "https://slack.com/api/auth.revoke"}),
+		"another page as a file":         usual.Action("downloadFile", slack.DownloadFile{URL: "https://slack.com/files-pri/x"}),
+		"a method as a file, configured": public.Action("downloadFile", slack.DownloadFile{URL: "https://slack.com/api/auth.revoke"}),
+		"a method as a file of apiUrl":   kit.Action("downloadFile", slack.DownloadFile{URL: kit.URL + "/api/auth.revoke?x=/files-pri/"}),
+		"a method by a detour":           kit.Action("downloadFile", slack.DownloadFile{URL: kit.URL + "/files-pri/..//%61pi/auth.revoke"}),
+		"a method in capitals":           kit.Action("downloadFile", slack.DownloadFile{URL: kit.URL + "/API/auth.revoke"}),
+		"an answer elsewhere":            kit.Action("respond", slack.Respond{ResponseURL: "https://evil.example/x", Text: "a"}),
+		"an answer at nothing":           kit.Action("respond", slack.Respond{ResponseURL: ":", Text: "a"}),
+		"an empty answer":                kit.Action("respond", slack.Respond{ResponseURL: kit.URL + "/api/response/x"}),
+		"too long an answer":             kit.Action("respond", slack.Respond{ResponseURL: kit.URL + "/api/response/x", Text: strings.Repeat("a", 40_001)}),
+		"a file elsewhere":               kit.Action("downloadFile", slack.DownloadFile{URL: "https://evil.example/x"}),
+		"a file of a namesake":           public.Action("downloadFile", slack.DownloadFile{URL: "https://slack.com.evil.example/x"}),
+		"a file with a login":            public.Action("downloadFile", slack.DownloadFile{URL: "https://slack.com@evil.example/x"}),
+		"a file of the API's":            public.Action("downloadFile", slack.DownloadFile{URL: "https://hooks.slack.com/x"}),
+		"a file without TLS":             public.Action("downloadFile", slack.DownloadFile{URL: "http://files.slack.com/x"}),
 	} {
 		if o.Verdict.Decision != handlers.GiveUp || len(o.Requests) > 0 {
 			t.Errorf("%s: %v after %d requests", name, o.Err, len(o.Requests))

@@ -48,7 +48,7 @@ func respond(ctx context.Context, p handlers.ActionProps[Config, Respond]) (Done
 	if in.Text == "" && len(in.Blocks) == 0 && !in.DeleteOriginal {
 		return Done{}, handlers.Permanent(handlers.NewRuntimeError("there is nothing in the answer", nil))
 	}
-	if !isSlacks(p.Ctx.Configuration, in.ResponseURL, "hooks") {
+	if !isHook(p.Ctx.Configuration, in.ResponseURL) {
 		return Done{}, handlers.Permanent(handlers.NewRuntimeError("responseUrl is none of Slack's: take it from the event", nil))
 	}
 	content := object{"response_type": "ephemeral", "replace_original": in.ReplaceOriginal, "delete_original": in.DeleteOriginal}
@@ -115,7 +115,7 @@ const maxDownload = 512 << 10
 // downloadFile fetches a file, which Slack hands out to the bot's token alone;
 // the token goes nowhere else.
 func downloadFile(ctx context.Context, p handlers.ActionProps[Config, DownloadFile]) (Downloaded, error) {
-	if !isSlacks(p.Ctx.Configuration, p.Input.URL, "files") {
+	if !isFile(p.Ctx.Configuration, p.Input.URL) {
 		return Downloaded{}, handlers.Permanent(handlers.NewRuntimeError("url is none of a Slack message's files", nil))
 	}
 	files := web(p.Props, p.Input.URL)
@@ -167,16 +167,32 @@ func refused(a *rest.Answer) error {
 	return judge(slack.SlackErrorResponse{Err: cmp.Or(answer.Error, "unknown_error"), Needed: answer.Needed})
 }
 
-// isSlacks tells whether an address is at one of Slack's own hosts, such as
-// "hooks", or where apiUrl is.
-func isSlacks(c Config, address, host string) bool {
+// isHook tells whether an address is where Slack takes answers, or where apiUrl
+// is.
+func isHook(c Config, address string) bool {
+	at, own, ok := slacks(c, address)
+	return ok && (at.Host == "hooks."+own.Host || at.Host == own.Host)
+}
+
+// isFile tells whether an address is where Slack keeps files, or with an apiUrl
+// on its host. It is never below the API itself: whoever names the file would
+// call any method there with the bot's token.
+func isFile(c Config, address string) bool {
+	at, own, ok := slacks(c, address)
+	if !ok {
+		return false
+	}
+	below := func(u *url.URL) string { return strings.ToLower(strings.TrimSuffix(path.Clean("/"+u.Path), "/")) + "/" }
+	return at.Host == "files."+own.Host ||
+		c.APIURL != "" && at.Host == own.Host && !strings.HasPrefix(below(at), below(own))
+}
+
+// slacks reads an address, and that of the API, whose scheme it must have.
+func slacks(c Config, address string) (at, own *url.URL, ok bool) {
 	at, err := url.Parse(address)
 	if err != nil || at.User != nil {
-		return false
+		return nil, nil, false
 	}
-	own, err := url.Parse(base(c))
-	if err != nil || at.Scheme != own.Scheme {
-		return false
-	}
-	return at.Host == host+"."+own.Host || at.Host == own.Host
+	own, err = url.Parse(base(c))
+	return at, own, err == nil && at.Scheme == own.Scheme
 }

@@ -23,6 +23,15 @@ func at(c Config, host, fakePath, rest string) string {
 	return strings.TrimSuffix(c.APIURL, "/") + strings.TrimSuffix(fakePath, "/") + rest
 }
 
+// fileAt is the address of a file: the fake's stand beside the API, not below
+// it.
+func fileAt(c Config, file string) string {
+	if own, err := url.Parse(c.APIURL); err == nil && own.Host != "" {
+		return own.JoinPath("..", file).String()
+	}
+	return "https://files.slack.com" + file
+}
+
 func shareFile(a handlers.SampleArgs, c Config) (*events.Request, error) {
 	return event(func(a handlers.SampleArgs) object {
 		shared := said(a)
@@ -30,7 +39,7 @@ func shareFile(a handlers.SampleArgs, c Config) (*events.Request, error) {
 		shared["files"] = []object{{
 			"id": "F0TOWPATH1", "name": "lock.png", "title": "The lock", "mimetype": "image/png", "filetype": "png", "size": 8,
 			"mode": "hosted", "user": a.User, "is_external": false,
-			"url_private": at(c, "files.slack.com", "", fakeFiles+sampleTeam+"-F0TOWPATH1/lock.png"),
+			"url_private": fileAt(c, fakeFiles+sampleTeam+"-F0TOWPATH1/lock.png"),
 			"permalink":   "https://towpath.slack.example/files/" + a.User + "/F0TOWPATH1/lock.png",
 		}}
 		return shared
