@@ -25,8 +25,11 @@ type NewOrder struct {
 	CurrentTotalTax       string  `json:"current_total_tax,omitempty"`
 	CustomerLocale        string  `json:"customer_locale,omitempty"`
 	OrderStatusURL        string  `json:"order_status_url,omitempty"`
-	// FullBody is the order as Shopify sent it, digit by digit.
+	// FullBody is the order as Shopify sent it, digit by digit. It is null when
+	// the event would be larger than 120 KiB with it, and Omitted is true: ask
+	// Shopify for the order.
 	FullBody json.RawMessage `json:"fullBody"`
+	Omitted  bool            `json:"omitted,omitempty"`
 }
 
 // OrderType is always "shopify:newOrderCreated", whatever the installation's
@@ -58,6 +61,7 @@ type OrderChange struct {
 	CurrentTotalPrice string          `json:"current_total_price,omitempty"`
 	OrderStatusURL    string          `json:"order_status_url,omitempty"`
 	FullBody          json.RawMessage `json:"fullBody"`
+	Omitted           bool            `json:"omitted,omitempty"`
 }
 
 // Customer is somebody who became a customer of the store.
@@ -72,6 +76,7 @@ type Customer struct {
 	FirstName string          `json:"first_name,omitempty"`
 	LastName  string          `json:"last_name,omitempty"`
 	FullBody  json.RawMessage `json:"fullBody"`
+	Omitted   bool            `json:"omitted,omitempty"` // see [NewOrder]
 }
 
 // Uninstalled is the store that the app was removed from.
@@ -81,4 +86,5 @@ type Uninstalled struct {
 	ShopName     string          `json:"shopName"`
 	Domain       string          `json:"domain"` // "acme.myshopify.com"
 	FullBody     json.RawMessage `json:"fullBody"`
+	Omitted      bool            `json:"omitted,omitempty"` // see [NewOrder]
 }

@@ -70,6 +70,21 @@ func read[T interface{ check() error }](r *events.Request) (T, error) {
 	return about, nil
 }
 
+// maxEvent bounds what a bot is told, in bytes: no payload is larger than
+// 128 KiB.
+const maxEvent = 120 << 10
+
+// full is the request's body, or nothing and true if the event would be too
+// large with it. It is measured as it travels: "<" takes six bytes there.
+func full(r *events.Request, event any) (body json.RawMessage, omitted bool) {
+	without, errWithout := json.Marshal(event)
+	with, errWith := json.Marshal(json.RawMessage(r.Body))
+	if errWithout != nil || errWith != nil || len(without)+len(with) > maxEvent {
+		return nil, true
+	}
+	return r.Body, false
+}
+
 func handle(ctx context.Context, p handlers.WebhookProps[Config]) (*events.Response, error) {
 	switch topic := header(p.Req.Header, headerTopic); topic {
 	case topicOrdersCreate:
@@ -98,7 +113,7 @@ func receiveNewOrder(ctx context.Context, p handlers.WebhookProps[Config]) error
 		return err
 	}
 	id, text := o.number()
-	return NewOrderCreated.Fire(ctx, p.Client, NewOrder{
+	e := NewOrder{
 		Type: newOrderType, OrderID: id, OrderIDString: text,
 		ShopName:           string(p.Ctx.Configuration.ShopName),
 		ConfirmationNumber: o.ConfirmationNumber,
@@ -106,8 +121,9 @@ func receiveNewOrder(ctx context.Context, p handlers.WebhookProps[Config]) error
 		CurrentSubtotalPrice: o.CurrentSubtotalPrice, CurrentTotalDiscounts: o.CurrentTotalDiscounts,
 		CurrentTotalPrice: o.CurrentTotalPrice, CurrentTotalTax: o.CurrentTotalTax,
 		CustomerLocale: o.CustomerLocale, OrderStatusURL: o.OrderStatusURL,
-		FullBody: p.Req.Body,
-	})
+	}
+	e.FullBody, e.Omitted = full(p.Req, e)
+	return NewOrderCreated.Fire(ctx, p.Client, e)
 }
 
 func receiveOrder(ctx context.Context, p handlers.WebhookProps[Config], happened events.Type[OrderChange]) error {
@@ -116,14 +132,15 @@ func receiveOrder(ctx context.Context, p handlers.WebhookProps[Config], happened
 		return err
 	}
 	id, text := o.number()
-	return happened.Fire(ctx, p.Client, OrderChange{
+	e := OrderChange{
 		OrderID: id, OrderIDString: text, ShopName: string(p.Ctx.Configuration.ShopName),
 		ConfirmationNumber: o.ConfirmationNumber, CreatedAt: o.CreatedAt, UpdatedAt: o.UpdatedAt,
 		CancelledAt: o.CancelledAt, CancelReason: o.CancelReason,
 		FinancialStatus: o.FinancialStatus, FulfillmentStatus: o.FulfillmentStatus,
 		Currency: o.Currency, CurrentTotalPrice: o.CurrentTotalPrice, OrderStatusURL: o.OrderStatusURL,
-		FullBody: p.Req.Body,
-	})
+	}
+	e.FullBody, e.Omitted = full(p.Req, e)
+	return happened.Fire(ctx, p.Client, e)
 }
 
 func receiveCustomer(ctx context.Context, p handlers.WebhookProps[Config]) error {
@@ -132,10 +149,12 @@ func receiveCustomer(ctx context.Context, p handlers.WebhookProps[Config]) error
 		return err
 	}
 	id, text := c.number()
-	return CustomerCreated.Fire(ctx, p.Client, Customer{
+	e := Customer{
 		CustomerID: id, CustomerIDString: text, ShopName: string(p.Ctx.Configuration.ShopName), CreatedAt: c.CreatedAt,
-		Email: c.Email, Phone: c.Phone, FirstName: c.FirstName, LastName: c.LastName, FullBody: p.Req.Body,
-	})
+		Email: c.Email, Phone: c.Phone, FirstName: c.FirstName, LastName: c.LastName,
+	}
+	e.FullBody, e.Omitted = full(p.Req, e)
+	return CustomerCreated.Fire(ctx, p.Client, e)
 }
 
 // receiveUninstalled tells that the app is gone from the store. Its access token
@@ -147,10 +166,12 @@ func receiveUninstalled(ctx context.Context, p handlers.WebhookProps[Config]) er
 		return err
 	}
 	id, text := s.number()
-	if err := AppUninstalled.Fire(ctx, p.Client, Uninstalled{
+	e := Uninstalled{
 		ShopID: id, ShopIDString: text, ShopName: string(p.Ctx.Configuration.ShopName),
-		Domain: p.Ctx.Configuration.ShopName.Domain(), FullBody: p.Req.Body,
-	}); err != nil {
+		Domain: p.Ctx.Configuration.ShopName.Domain(),
+	}
+	e.FullBody, e.Omitted = full(p.Req, e)
+	if err := AppUninstalled.Fire(ctx, p.Client, e); err != nil {
 		return err
 	}
 	p.Logger.ForBot().Warn("the app was uninstalled from " + p.Ctx.Configuration.ShopName.Domain() +

@@ -178,6 +178,26 @@ func TestNumbersAndNullsStayAsTheyAre(t *testing.T) {
 	}
 }
 
+// No bot is told more than 128 KiB, which counts as it travels: "<" grows there.
+func TestWhatIsTooLargeIsToldWithoutItsBody(t *testing.T) {
+	t.Parallel()
+	for _, topic := range topics {
+		t.Run(topic, func(t *testing.T) {
+			t.Parallel()
+			kit := install(t, "")
+			for note, omitted := range map[string]bool{
+				strings.Repeat("a", 100_000): false, strings.Repeat("a", 137_440): true, strings.Repeat("<", 25_000): true,
+			} {
+				o := kit.Unsigned(post(topic, `{"id":7,"note":"`+note+`"}`))
+				raw, fields := fired(t, o)
+				if o.Err != nil || len(raw) > 120<<10 || (string(fields["fullBody"]) == "null") != omitted || (string(fields["omitted"]) == "true") != omitted {
+					t.Errorf("%d of %q: %v, %d bytes, omitted is %s", len(note), note[:1], o.Err, len(raw), fields["omitted"])
+				}
+			}
+		})
+	}
+}
+
 func TestOrdersThatAreNone(t *testing.T) {
 	t.Parallel()
 	kit := install(t, "")
