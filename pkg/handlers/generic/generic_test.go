@@ -256,6 +256,8 @@ func TestWhereThingsAreFound(t *testing.T) {
 		"a form":  {"zendesk", form, open.Event{ID: "1", Type: "a", Payload: json.RawMessage(`{"id":"1","type":"a"}`)}},
 		"more than a bot is told": {"hmac", post(`"` + strings.Repeat("a", 130_000) + `"`),
 			open.Event{ID: "d1", Payload: json.RawMessage(`null`), Omitted: true}},
+		"more than a bot is told, once it is encoded": {"hmac", post(`"` + strings.Repeat("<", 25_000) + `"`),
+			open.Event{ID: "d1", Payload: json.RawMessage(`null`), Omitted: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

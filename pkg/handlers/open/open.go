@@ -27,19 +27,25 @@ type Event struct {
 	ID   string `json:"id,omitempty"`   // the sender's own, where it has one
 	Type string `json:"type,omitempty"` // as the sender calls it, such as "invoice.paid"
 	// Payload is the body, digit by digit; a form is an object of its fields. It
-	// is null when it is larger than 120 KiB, and Omitted is true.
+	// is null when the event would be larger than 120 KiB with it, and Omitted is
+	// true.
 	Payload json.RawMessage `json:"payload"`
 	Omitted bool            `json:"omitted"`
 }
 
-// maxPayload bounds what a bot is told, in bytes: no payload is larger than
+// maxEvent bounds what a bot is told, in bytes: no payload is larger than
 // 128 KiB.
-const maxPayload = 120 << 10
+const maxEvent = 120 << 10
 
 // Fire fires the event for a body that was read.
 func Fire(ctx context.Context, c *client.Client, id, typ string, body Content) error {
 	e := Event{ID: id, Type: typ, Payload: body.json}
-	if len(e.Payload) > maxPayload {
+	// Measured as it travels: "<" takes six bytes there.
+	encoded, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("encode event: %w", err)
+	}
+	if len(encoded) > maxEvent {
 		e.Payload, e.Omitted = json.RawMessage("null"), true
 	}
 	return EventReceived.Fire(ctx, c, e)

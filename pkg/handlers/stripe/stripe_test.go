@@ -151,6 +151,8 @@ func TestEveryKindOfEventIsRead(t *testing.T) {
 			stripe.Event{ID: "evt_1", Type: "a", Created: handlerstest.Now.Unix(), Account: "acct_2", ObjectID: "m", ObjectType: "billing.meter", Thin: true, Data: json.RawMessage(`{}`)}, "m"},
 		"more than a bot is told": {`{"id":"evt_1","type":"a","created":7,"data":{"object":{"id":"x","lines":"` + strings.Repeat("a", 130_000) + `"}}}`,
 			stripe.Event{ID: "evt_1", Type: "a", Created: 7, ObjectID: "x", Thin: true, Data: json.RawMessage(`{}`)}, "x"},
+		"more than a bot is told, once it is encoded": {`{"id":"evt_1","type":"a","created":7,"data":{"object":{"id":"x","lines":"` + strings.Repeat("<", 25_000) + `"}}}`,
+			stripe.Event{ID: "evt_1", Type: "a", Created: 7, ObjectID: "x", Thin: true, Data: json.RawMessage(`{}`)}, "x"},
 		"about nothing": {`{"id":"evt_1","type":"a","created":7,"data":null}`, stripe.Event{ID: "evt_1", Type: "a", Created: 7, Data: json.RawMessage(`{}`)}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -38,9 +38,9 @@ type wire struct {
 	} `json:"related_object"`
 }
 
-// maxData bounds the data that a bot is told, in bytes: no payload is larger
-// than 128 KiB.
-const maxData = 120 << 10
+// maxEvent bounds what a bot is told, in bytes: no payload is larger than
+// 128 KiB.
+const maxEvent = 120 << 10
 
 // parse reads an event, and the object that it is about out of its data.
 func parse(body []byte) (Event, error) {
@@ -70,11 +70,16 @@ func parse(body []byte) (Event, error) {
 	if w.Related != nil {
 		e.ObjectID, e.ObjectType = w.Related.ID, w.Related.Type
 	}
-	if len(e.Data) > maxData {
-		e.Data, e.Thin = nil, true
-	}
 	if len(e.Data) == 0 || string(e.Data) == "null" {
 		e.Data = json.RawMessage("{}")
+	}
+	// Measured as it travels: "<" takes six bytes there.
+	encoded, err := json.Marshal(e)
+	if err != nil {
+		return Event{}, fmt.Errorf("encode event: %w", err)
+	}
+	if len(encoded) > maxEvent {
+		e.Data, e.Thin = json.RawMessage("{}"), true
 	}
 	return e, nil
 }
