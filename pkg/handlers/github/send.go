@@ -51,7 +51,7 @@ func comment[M events.Payload]() handlers.Message[Config] {
 		posted := map[string]int64{}
 		if p.Delivery.Attempt > 1 || p.Delivery.Replayed || len(parts) > 1 {
 			if posted, err = look(ctx, p.Props, to, p.Message.CreatedAt); err != nil {
-				return err
+				return ofOnePlace(err)
 			}
 		}
 		first := int64(0)
@@ -60,7 +60,7 @@ func comment[M events.Payload]() handlers.Message[Config] {
 			id := posted[mark]
 			if id == 0 {
 				if id, err = post(ctx, p.Props, to, part+markHead+mark+markTail); err != nil {
-					return err
+					return ofOnePlace(err)
 				}
 			}
 			if i == 0 {
@@ -73,6 +73,17 @@ func comment[M events.Payload]() handlers.Message[Config] {
 
 // refuse gives up what the bot's owner can put right.
 func refuse(err error) error { return handlers.Permanent(handlers.NewRuntimeError(err.Error(), nil)) }
+
+// ofOnePlace gives up a message that the token is not good enough for: it may
+// well be for other repositories, whose messages must not wait for this one. A
+// token that is good for nothing is refused with 401.
+func ofOnePlace(err error) error {
+	answer, ok := errors.AsType[*rest.Error](err)
+	if ok && answer.Status == http.StatusForbidden && handlers.Judge(err).Decision == handlers.Pause {
+		return answer.Permanent()
+	}
+	return err
+}
 
 var (
 	repositoryForm = regexp.MustCompile(`^[A-Za-z0-9_-]+/[A-Za-z0-9._-]+$`)

@@ -218,8 +218,8 @@ func TestJudgement(t *testing.T) {
 		"no JSON":                      {fake.Rule{Status: 201, Body: "ok"}, handlers.Retry, 0, ""},
 		"nothing of GitHub's":          {fake.Rule{Status: 201, Body: "{}"}, handlers.Retry, 0, ""},
 		"bad credentials":              {refusal(401, "Bad credentials", nil), handlers.Pause, 0, "GitHub refuses the credentials: Bad credentials"},
-		"a token that is not enough":   {refusal(403, "Resource not accessible by personal access token", nil), handlers.Pause, 0, "not accessible"},
-		"an organization's own rules":  {refusal(403, "Resource protected by organization SAML enforcement.", nil), handlers.Pause, 0, "SAML"},
+		"a token that is not enough":   {refusal(403, "Resource not accessible by personal access token", nil), handlers.GiveUp, 0, "not accessible"},
+		"an organization's own rules":  {refusal(403, "Resource protected by organization SAML enforcement.", nil), handlers.GiveUp, 0, "SAML"},
 		"a locked issue":               {refusal(403, "Unable to create comment because issue is locked.", nil), handlers.GiveUp, 0, "issue is locked"},
 		"an archived repository":       {refusal(403, "Repository was archived so is read-only.", nil), handlers.GiveUp, 0, "archived"},
 		"somebody who blocks the bot":  {refusal(403, "User is blocked", nil), handlers.GiveUp, 0, "blocked"},
@@ -245,6 +245,20 @@ func TestJudgement(t *testing.T) {
 				t.Errorf("acked what was not taken: %v", o.Acks)
 			}
 		})
+	}
+}
+
+// The comments of a message of several are looked through first, which may be
+// refused as well.
+func TestRepositoryThatIsForbiddenHoldsNothingUp(t *testing.T) {
+	t.Parallel()
+	kit := install(t)
+	kit.Script(fake.Rule{Method: http.MethodGet, Status: 403, Body: `{"message":"Resource not accessible by personal access token"}`, Times: 1})
+	if o := kit.Send(say(events.Text{Text: strings.Repeat("a", 70_000)})); o.Verdict.Decision != handlers.GiveUp || len(o.Requests) != 1 {
+		t.Errorf("%v is judged %+v", o.Err, o.Verdict)
+	}
+	if o := kit.Send(say(events.Text{Text: "a"})); o.Err != nil || len(o.Acks) != 1 {
+		t.Errorf("the next one: %v", o.Err)
 	}
 }
 
