@@ -251,9 +251,12 @@ func (c *replayCommand) live(ctx context.Context, p *program, s *system, selecte
 	for _, n := range left {
 		total += n
 	}
-	for _, operation := range slices.Sorted(maps.Keys(out)) {
-		fmt.Fprintf(p.stderr, "%d × %s left out: %s\n", out[operation], operation, leftOut(operation))
+	var reasons []string
+	for what, n := range out {
+		reasons = append(reasons, fmt.Sprintf("%d × %s left out: %s\n", n, what.Operation, leftOut(what)))
 	}
+	slices.Sort(reasons)
+	fmt.Fprint(p.stderr, strings.Join(reasons, ""))
 	if total > 0 && !c.Yes {
 		if err := p.confirm(ctx, fmt.Sprintf("Run again for real %d deliveries (%s) at %s", total, counts(left), s.at)); err != nil {
 			return err
@@ -298,9 +301,16 @@ func (c *replayCommand) open(ctx context.Context, s *system, selected replay.Del
 	return replay.Begin(ctx, s.broker, s.store, selected)
 }
 
-// leftOut says why an operation is not run again.
-func leftOut(operation events.Operation) string {
-	switch operation {
+// leftOut says why something is not run again.
+func leftOut(what replay.LeftOut) string {
+	switch what.State {
+	case "":
+	case replay.Dead:
+		return "they were given up, and `towpath dead-letters retry` runs them again"
+	default:
+		return fmt.Sprintf("they are not done (%s), and run by themselves", what.State)
+	}
+	switch what.Operation {
 	case events.MessageCreated:
 		return "what a platform took is never sent again, and `towpath dead-letters retry` sends what failed"
 	case events.Register, events.Unregister, events.Ping:

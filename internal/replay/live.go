@@ -38,6 +38,7 @@ type Run struct {
 
 	broker   *broker.Broker
 	store    *store.Store
+	reader   *Reader
 	cursors  *broker.Bucket
 	revision uint64
 	resumed  bool
@@ -60,6 +61,9 @@ func Begin(ctx context.Context, b *broker.Broker, s *store.Store, d Deliveries) 
 	}
 	r := &Run{
 		ID: strings.ToLower(rand.Text()[:6]), Deliveries: d, Began: now, After: Position{}, Tail: tail, broker: b, store: s,
+	}
+	if r.reader, err = NewReader(ctx, b, s); err != nil {
+		return nil, err
 	}
 	if r.cursors, err = b.Bucket(ctx, broker.Cursors); err != nil {
 		return nil, err
@@ -84,21 +88,33 @@ func Resume(ctx context.Context, b *broker.Broker, s *store.Store, id string) (*
 	if err := json.Unmarshal(entry.Value, r); err != nil {
 		return nil, fmt.Errorf("decode run %s: %w", id, err)
 	}
-	return r, nil
+	r.reader, err = NewReader(ctx, b, s)
+	return r, err
+}
+
+// LeftOut is what a run leaves out, and why.
+type LeftOut struct {
+	Operation events.Operation
+	// State is how far the delivery is, if that is why: it is not done.
+	State State
 }
 
 // Left counts what the run still has to put into the queues, and what it leaves
-// out, by operation.
-func (r *Run) Left(ctx context.Context) (left, leftOut map[events.Operation]int, err error) {
-	left, leftOut = map[events.Operation]int{}, map[events.Operation]int{}
+// out.
+func (r *Run) Left(ctx context.Context) (left map[events.Operation]int, leftOut map[LeftOut]int, err error) {
+	left, leftOut = map[events.Operation]int{}, map[LeftOut]int{}
 	for found, err := range r.Deliveries.Oldest(ctx, r.broker, r.store, r.After) {
 		if err != nil {
 			return nil, nil, err
 		}
-		if r.takes(found) {
+		takes, state, err := r.takes(ctx, found)
+		if err != nil {
+			return nil, nil, err
+		}
+		if takes {
 			left[found.Operation]++
 		} else {
-			leftOut[found.Operation]++
+			leftOut[LeftOut{found.Operation, state}]++
 		}
 	}
 	return left, leftOut, nil
@@ -107,12 +123,34 @@ func (r *Run) Left(ctx context.Context) (left, leftOut map[events.Operation]int,
 // takes tells what a run may do again. A message that was acked is never sent
 // again, and one that failed has a dead letter to be retried; registrations
 // have a verb of their own. What is a replay already is taken when it is named.
-func (r *Run) takes(found Entry) bool {
+// What is not done, as its state says, runs by itself or is retried: done by a
+// run besides, it would be done twice.
+func (r *Run) takes(ctx context.Context, found Entry) (takes bool, state State, err error) {
 	switch found.Operation {
 	case events.MessageCreated, events.Register, events.Unregister, events.Ping:
-		return false
+		return false, "", nil
+	}
+	if len(r.Deliveries.IDs) == 0 && events.Extension(found.Event, broker.Replayed) != "" {
+		return false, "", nil
+	}
+	work, err := r.reader.WorkOf(ctx, found)
+	if err == nil && (work.State == SentAgain || work.State == Duplicate) { // what counts is elsewhere
+		elsewhere, failed := r.reader.recorded(ctx, found.Event.ID(), broker.Queues)
+		switch {
+		case failed == nil:
+			work, err = r.reader.WorkOf(ctx, elsewhere)
+		case !errors.Is(failed, ErrNotKept):
+			err = failed
+		}
+	}
+	if err != nil {
+		return false, "", err
+	}
+	switch work.State {
+	case Waiting, AtWork, BackingOff, ParkedFor, Dead:
+		return false, work.State, nil
 	default:
-		return len(r.Deliveries.IDs) > 0 || events.Extension(found.Event, broker.Replayed) == ""
+		return true, "", nil
 	}
 }
 
@@ -127,7 +165,11 @@ func (r *Run) Put(ctx context.Context, pause func(context.Context) error, each f
 		if err != nil {
 			return err
 		}
-		if !r.takes(found) {
+		takes, _, err := r.takes(ctx, found)
+		if err != nil {
+			return err
+		}
+		if !takes {
 			continue
 		}
 		if err := pause(ctx); err != nil {

@@ -3,14 +3,17 @@ package replay_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/towpath/towpath/internal/broker"
 	"github.com/towpath/towpath/internal/replay"
+	"github.com/towpath/towpath/internal/store"
 	"github.com/towpath/towpath/pkg/events"
 )
 
@@ -33,11 +36,62 @@ func put(t *testing.T, r *replay.Run, n int) (places []uint64) {
 	return places
 }
 
+// done notes that a delivery, at its place, came to an end, or is on its way.
+func done(t *testing.T, n *nook, id string, record store.Delivery) {
+	t.Helper()
+	before, err := n.Store.Delivery(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	record.Replace(before)
+	if err := n.Store.SaveDelivery(t.Context(), id, &record); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestARunLeavesOutWhatIsNotDone(t *testing.T) {
+	t.Parallel()
+	n := newNook(t)
+	records := []store.Delivery{
+		{}, {Outcome: store.Finished}, {Runs: 1, Begun: 1}, {Outcome: store.DeadLettered},
+		{Runs: 1, Begun: 1, Attempts: 1, NotBefore: n.Broker.Now().Add(time.Hour)},
+	}
+	for i, record := range records {
+		id := fmt.Sprint("dlv_", i)
+		n.enqueue("w1", id, nil)
+		done(t, n, id, record)
+	}
+	for _, selected := range []replay.Deliveries{
+		{Operation: events.WebhookReceived}, {IDs: []string{"dlv_0", "dlv_1", "dlv_2", "dlv_3", "dlv_4"}},
+	} {
+		r, err := replay.Begin(t.Context(), n.Broker, n.Store, selected)
+		if err != nil {
+			t.Fatal(err)
+		}
+		left, out, err := r.Left(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := map[replay.LeftOut]int{}
+		for _, state := range []replay.State{replay.Waiting, replay.AtWork, replay.Dead, replay.BackingOff} {
+			want[replay.LeftOut{Operation: events.WebhookReceived, State: state}] = 1
+		}
+		if diff := cmp.Diff(want, out); diff != "" || left[events.WebhookReceived] != 1 {
+			t.Errorf("left %v, left out (-want +got)\n%s", left, diff)
+		}
+		if places := put(t, r, 0); len(places) != 1 {
+			t.Errorf("it runs %v", places)
+		}
+		done(t, n, "dlv_1.r"+r.ID, store.Delivery{Outcome: store.Finished})
+	}
+}
+
 func TestARunThatDiedBeforeItNotedWhatItDidDoesItOnce(t *testing.T) {
 	t.Parallel()
 	n := newNook(t)
 	for _, id := range []string{"dlv_1", "dlv_2", "dlv_3"} {
 		n.enqueue("w1", id, nil)
+		done(t, n, id, store.Delivery{Outcome: store.Finished})
 	}
 	selected := replay.Deliveries{Operation: events.WebhookReceived}
 	r, err := replay.Begin(t.Context(), n.Broker, n.Store, selected)
@@ -101,6 +155,7 @@ func TestARetriedLetterThatIsReplayedIsNoRetryAnyMore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	done(t, n, "dlv_1", store.Delivery{Outcome: store.Finished, RetryOf: letters[0].ID, Stream: retried.Stream, Seq: retried.Seq})
 	r, err := replay.Begin(t.Context(), n.Broker, n.Store, replay.Deliveries{IDs: []string{"dlv_1"}})
 	if err != nil {
 		t.Fatal(err)
