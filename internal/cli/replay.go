@@ -67,7 +67,7 @@ func (c *replayCommand) check() error {
 	switch {
 	case c.Resume != "" && !c.Live:
 		return errors.New("--run goes on with what --live began: add --live")
-	case c.Resume != "" && (len(c.IDs) > 0 || c.DeadLetters):
+	case c.Resume != "" && (len(c.IDs) > 0 || slices.ContainsFunc(c.said, selects)):
 		return errors.New("--run knows what was selected when the run began: leave the rest out")
 	case c.Live && (c.Compare || c.LiveReads):
 		return errors.New("--compare and --live-reads are for a replay without consequences: leave out --live, or them")
@@ -77,6 +77,11 @@ func (c *replayCommand) check() error {
 		return errors.New("--rate is how many a second, or 0")
 	}
 	return nil
+}
+
+// selects tells whether a flag says what is to be replayed.
+func selects(flag string) bool {
+	return slices.Contains([]string{"since", "until", "bot", "installation", "operation", "key", "dead-letters"}, flag)
 }
 
 func (c *replayCommand) letterFlags() letterFlags {
