@@ -40,7 +40,7 @@ func (c *Config) UnmarshalJSON(data []byte) error {
 	if c.Signature.Timestamp != (signature.Timestamp{}) && c.Signature.Tolerance == (signature.Tolerance{}) {
 		c.Signature.Tolerance = signature.Tolerance{Past: fiveMinutes, Future: fiveMinutes}
 	}
-	for _, check := range []func() error{c.checkScheme, c.checkURL, c.checkSources} {
+	for _, check := range []func() error{c.checkScheme, c.checkURL, c.checkSources, c.checkHandshake} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -120,6 +120,15 @@ func (c *Config) checkSources() error {
 		if source.Header != "" && strings.EqualFold(source.Header, c.secretHeader()) {
 			return fmt.Errorf("%s: header %s carries the secret or its signature: name another one", name, source.Header)
 		}
+	}
+	return nil
+}
+
+// checkHandshake wants a value: with none, every body without the field would be
+// taken for the question, and no event told.
+func (c *Config) checkHandshake() error {
+	if c.Handshake != (Handshake{}) && c.Handshake.Value == "" {
+		return errors.New("handshake: value is empty: write what the field has in the sender's question")
 	}
 	return nil
 }

@@ -94,12 +94,13 @@ func TestConfigureSaysWhatToDo(t *testing.T) {
 		}
 	}
 	handlerstest.Misconfigured(t, generic.Integration, map[string]string{
-		"no secret":           `{"platform":"zendesk"}`,
-		"an unknown field":    `{"secret":"123456","signature":{"header":"X","salt":"y"}}`,
-		"no header":           `{"secret":"123456","signature":{"prefix":"v1="}}`,
-		"half a handshake":    `{"secret":"123456","platform":"zendesk","handshake":{"field":"type"}}`,
-		"an empty list":       `{"secret":[],"platform":"zendesk"}`,
-		"a secret of nothing": `{"secret":" ","platform":"zendesk"}`,
+		"no secret":                   `{"platform":"zendesk"}`,
+		"an unknown field":            `{"secret":"123456","signature":{"header":"X","salt":"y"}}`,
+		"no header":                   `{"secret":"123456","signature":{"prefix":"v1="}}`,
+		"half a handshake":            `{"secret":"123456","platform":"zendesk","handshake":{"field":"type"}}`,
+		"a handshake without a value": `{"secret":"123456","platform":"zendesk","handshake":{"field":"type","value":"","answer":"challenge"}}`,
+		"an empty list":               `{"secret":[],"platform":"zendesk"}`,
+		"a secret of nothing":         `{"secret":" ","platform":"zendesk"}`,
 	})
 }
 
