@@ -160,6 +160,22 @@ func TestInteractionsOfEveryKind(t *testing.T) {
 	}
 }
 
+func TestLargeInteractionIsToldWithoutItsBlocks(t *testing.T) {
+	t.Parallel()
+	large := `"` + strings.Repeat("<", 25_000) + `"`
+	for payload, want := range map[string]string{
+		`{"type":"block_actions","message":{"ts":"1.1","blocks":[` + large + `]}}`:          `{"message":{"ts":"1.1"},"type":"block_actions"}`,
+		`{"type":"block_actions","message":{"ts":"1.1","blocks":[]},"other":` + large + `}`: `null`,
+		`{"type":"block_actions","other":` + large + `}`:                                    `null`,
+	} {
+		o := install(t).Unsigned(post("application/x-www-form-urlencoded", url.Values{"payload": {payload}}.Encode()))
+		got := handlerstest.Fired(o, slack.InteractionReceived)
+		if o.Err != nil || len(got) != 1 || !got[0].Omitted || string(got[0].Payload) != want {
+			t.Errorf("%v, told %d events", o.Err, len(got))
+		}
+	}
+}
+
 func TestRespondAnswersThroughTheResponseURL(t *testing.T) {
 	t.Parallel()
 	kit := install(t)

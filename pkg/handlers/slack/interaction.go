@@ -35,8 +35,10 @@ type Interaction struct {
 	// TriggerID opens a modal within three seconds.
 	TriggerID string `json:"triggerId,omitempty"`
 	// Payload is all that Slack sent, in its own words, but for its deprecated
-	// token.
+	// token. It is without the message's blocks when the event would be larger
+	// than 120 KiB with them, or null when that is not enough; Omitted is true.
 	Payload json.RawMessage `json:"payload"`
+	Omitted bool            `json:"omitted,omitempty"`
 }
 
 // Input is an element that somebody used: what it says, and all it says where
@@ -150,6 +152,7 @@ func receiveInteraction(ctx context.Context, p handlers.WebhookProps[Config], i 
 	if happened.Payload, err = withoutToken(payload); err != nil {
 		return nil, unreadable("interaction", err)
 	}
+	happened = happened.fitting()
 	about, err := refer(ctx, p.Client, happened.ChannelID, happened.UserID)
 	if err != nil {
 		return nil, err
@@ -167,6 +170,34 @@ func receiveInteraction(ctx context.Context, p handlers.WebhookProps[Config], i 
 	}
 	// Without a body: a modal that was sent off closes.
 	return &events.Response{Status: http.StatusOK}, nil
+}
+
+// maxEvent bounds what a bot is told, in bytes: no payload is larger than
+// 128 KiB.
+const maxEvent = 120 << 10
+
+// fitting leaves out of the payload what makes the event too large.
+func (i Interaction) fitting() Interaction {
+	if i.fits() {
+		return i
+	}
+	i.Omitted = true
+	var fields, message map[string]json.RawMessage
+	if json.Unmarshal(i.Payload, &fields) == nil && json.Unmarshal(fields["message"], &message) == nil {
+		delete(message, "blocks")
+		fields["message"], _ = json.Marshal(message) // it was read out of JSON
+		i.Payload, _ = json.Marshal(fields)
+	}
+	if !i.fits() {
+		i.Payload = nil
+	}
+	return i
+}
+
+// fits measures the event as it travels: "<" takes six bytes there.
+func (i Interaction) fits() bool {
+	encoded, err := json.Marshal(i)
+	return err == nil && len(encoded) <= maxEvent
 }
 
 // choose makes a message out of what somebody chose.
