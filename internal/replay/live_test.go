@@ -172,3 +172,21 @@ func TestARetriedLetterThatIsReplayedIsNoRetryAnyMore(t *testing.T) {
 		t.Errorf("it is %s, %v", e, err)
 	}
 }
+
+func TestWhatWaitsForADisabledInstallationIsParked(t *testing.T) {
+	t.Parallel()
+	n := newNook(t)
+	n.enqueue("w1", "dlv_1", nil)
+	if _, err := n.Store.SetDisabled(t.Context(), "demo", "nook", true); err != nil {
+		t.Fatal(err)
+	}
+	r, err := replay.NewReader(t.Context(), n.Broker, n.Store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for work, err := range r.Work(t.Context(), replay.Selection{IDs: []string{"dlv_1"}}) {
+		if err != nil || work.State != replay.ParkedFor || work.Why != "its installation is disabled" {
+			t.Errorf("it is %s: %s, %v", work.State, work.Why, err)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/towpath/towpath/internal/broker"
 	"github.com/towpath/towpath/internal/store"
+	"github.com/towpath/towpath/pkg/events"
 )
 
 // State is how far a delivery is.
@@ -123,6 +124,9 @@ func (r *Reader) judge(ctx context.Context, w Work) (Work, error) {
 	case w.Record.Begun > w.Record.Attempts:
 		w.State = AtWork
 		return w, nil
+	case r.stopped(w.Entry):
+		w.State, w.Why = ParkedFor, r.reason("blocked", w.Webhook())
+		return w, nil
 	case w.Record.NotBefore.After(now):
 		w.State, w.Until = BackingOff, w.Record.NotBefore
 		return w, nil
@@ -139,6 +143,21 @@ func (r *Reader) judge(ctx context.Context, w Work) (Work, error) {
 		w.State = Waiting
 	}
 	return w, nil
+}
+
+// stopped tells whether an installation was stopped for this, as workers do: an
+// end of it is put in the way of nothing, and a beginning may mend its
+// credentials.
+func (r *Reader) stopped(e Entry) bool {
+	i := r.Installation(e.Webhook())
+	switch e.Operation {
+	case events.Unregister:
+		return false
+	case events.Register:
+		return i.Disabled
+	default:
+		return i.Disabled || i.Paused != nil
+	}
 }
 
 // reason says what a word of the worker's means.
