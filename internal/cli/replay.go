@@ -263,6 +263,7 @@ func (c *replayCommand) live(ctx context.Context, p *program, s *system, selecte
 	slices.Sort(reasons)
 	fmt.Fprint(p.stderr, strings.Join(reasons, ""))
 	if total > 0 && !c.Yes {
+		fmt.Fprintln(p.stderr, "What handlers get or create by a platform's id, such as messages, they find as the first run made it: of that, bots are told nothing new.")
 		if err := p.confirm(ctx, fmt.Sprintf("Run again for real %d deliveries (%s) at %s", total, counts(left), s.at)); err != nil {
 			return err
 		}

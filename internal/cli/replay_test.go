@@ -166,7 +166,7 @@ func TestALiveReplayThatIsInterruptedAndResumedRunsEachOnceInOrder(t *testing.T)
 
 	status, _, stderr := m.run(b, "replay", "--live", "--since=1h")
 	if status != 1 || !strings.Contains(stderr, "Run again for real 60 deliveries (60 × webhook_received) at "+strings.TrimPrefix(m.nats, "--nats=")+"? Nobody is here to say so: add --yes") ||
-		!strings.Contains(stderr, "1 × message_created left out") {
+		!strings.Contains(stderr, "1 × message_created left out") || !strings.Contains(stderr, "bots are told nothing new") {
 		t.Fatalf("without --yes it exits with %d: %s", status, stderr)
 	}
 	run := ""
