@@ -201,7 +201,11 @@ func TestAnEventSentAgainComesToItsOwnSubscriptionAlone(t *testing.T) {
 		mended <- e.ID() + " " + events.Extension(e, broker.RetryOf)
 		return nil
 	})
-	if got, want := receive(t, mended), "one "+letter.ID; got != want {
+	got, want := receive(t, mended), "one "+letter.ID
+	if got == "one " { // it was stopped before it knew that the letter is stored
+		got = receive(t, mended)
+	}
+	if got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	last := publishTo(t, b, "conv_1", "two")
