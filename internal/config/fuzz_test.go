@@ -26,6 +26,9 @@ func FuzzParse(f *testing.F) {
 	const secret = "s3cr3t-marker-in-no-file"
 	id := regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
 	f.Fuzz(func(t *testing.T, data []byte) {
+		if len(data) > 4<<10 {
+			t.Skip("longer ones find nothing else, more slowly")
+		}
 		file, err := config.Parse("f", data, env("T", secret))
 		if err != nil {
 			if strings.Contains(err.Error(), secret) {
