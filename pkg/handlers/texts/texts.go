@@ -67,7 +67,7 @@ func Cut(text string, limit int, measure func(rune) int) string {
 // text that fits is one part, as it is; an empty one has none.
 //
 // The limit has to hold any one character: one that measures more is a part of
-// its own.
+// its own. The text is valid UTF-8, as whatever came as JSON is.
 func Split(text string, limit int, measure func(rune) int) []string {
 	var parts []string
 	for text != "" {
