@@ -86,7 +86,7 @@ func FuzzSplit(f *testing.F) {
 	f.Add("   \n\n   ", 2, uint8(0))
 	f.Fuzz(func(t *testing.T, text string, limit int, kind uint8) {
 		measure := []func(rune) int{texts.Characters, texts.UTF16, texts.Bytes}[kind%3]
-		limit = 4 + int(uint(limit)%60) // what holds any one character
+		limit = 4 + int(uint(limit)%60)            // what holds any one character
 		text = strings.ToValidUTF8(text, "\uFFFD") // as whatever came as JSON is
 		parts := texts.Split(text, limit, measure)
 		rest := text
